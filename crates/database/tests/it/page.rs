@@ -1,0 +1,99 @@
+//! Pages over a real table, with rows coming in between.
+
+use crate::rig::{Rig, on_both};
+use beem_database::page::{Page, PageQuery};
+use beem_database::{Database, OrFault as _};
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+
+on_both!(pages_are_stable_under_inserts, offsets_skip_rows);
+
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "rows")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub created_ms: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+async fn table(rig: &Rig) -> Database {
+    let db = rig.bare_process().await;
+    let make = "CREATE TABLE rows (id ID PRIMARY KEY, created_ms BIGINT NOT NULL)";
+    let id = if db.backend() == beem_database::Backend::Postgres { "UUID" } else { "BLOB" };
+    let make = &make.replace("ID PRIMARY", &format!("{id} PRIMARY"));
+    db.write(|tx| Box::pin(async move { tx.execute_unprepared(make).await.or_fault() })).await.unwrap();
+    db
+}
+
+async fn insert(db: &Database, rows: impl Iterator<Item = (u128, i64)>) {
+    let models: &Vec<_> = &rows
+        .map(|(id, created_ms)| row::ActiveModel {
+            id: Set(Uuid::from_u128(id)),
+            created_ms: Set(created_ms),
+        })
+        .collect();
+    db.write(|tx| {
+        Box::pin(async move { row::Entity::insert_many(models.clone()).exec(tx).await.or_fault().map(drop) })
+    })
+    .await
+    .unwrap();
+}
+
+async fn read(db: &Database, query: PageQuery<'_>) -> (Vec<u128>, String) {
+    let page = Page::parse(query, "ListRows", b"account").unwrap();
+    let select = page.select(row::Entity::find(), row::Column::CreatedMs, row::Column::Id);
+    let rows = select.all(db.read()).await.unwrap();
+    let (rows, token) = page.finish(rows, |r| (r.created_ms, r.id));
+    (rows.iter().map(|r| r.id.as_u128()).collect(), token)
+}
+
+async fn pages_are_stable_under_inserts(rig: Rig) {
+    let db = table(&rig).await;
+    // Four rows to a millisecond, so that pages of three end inside one.
+    insert(&db, (1..=40).map(|n| (n, i64::try_from(n).unwrap() / 4))).await;
+    for order in ["desc", "asc"] {
+        let mut seen = Vec::new();
+        let mut token = String::new();
+        let mut fresh = 1000;
+        loop {
+            let (rows, next) =
+                read(&db, PageQuery { max: Some(3), page_token: &token, order, offset: None }).await;
+            assert!(rows.len() <= 3);
+            seen.extend(rows);
+            // Rows at both ends, which are not this reader's any more or not yet.
+            fresh += 1;
+            if order == "desc" {
+                insert(&db, std::iter::once((fresh, 5000))).await;
+            }
+            if next.is_empty() {
+                break;
+            }
+            token = next;
+        }
+        let old: Vec<_> = seen.iter().copied().filter(|id| *id <= 40).collect();
+        let mut expected: Vec<u128> = (1..=40).collect();
+        if order == "desc" {
+            expected.reverse();
+            assert_eq!(seen.len(), 40, "nothing new slips into a list that is being read");
+        }
+        assert_eq!(old, expected);
+    }
+}
+
+async fn offsets_skip_rows(rig: Rig) {
+    let db = table(&rig).await;
+    insert(&db, (1..=10).map(|n| (n, i64::try_from(n).unwrap()))).await;
+    let (rows, token) = read(&db, PageQuery { max: Some(2), offset: Some(3), ..PageQuery::default() }).await;
+    assert_eq!(rows, [7, 6]);
+    let (rows, _) = read(&db, PageQuery { max: Some(2), page_token: &token, ..PageQuery::default() }).await;
+    assert_eq!(rows, [5, 4], "and go on by token");
+}

@@ -1,0 +1,206 @@
+//! The rules over any sequence of changes by anyone: a world of one account in memory, driven by random commands through
+//! the same functions in the same order as the operations call them.
+
+use super::{Change, GrantPolicy, Granter, Growth, NewStanding, Prepared, Standing, commit, create, prepare};
+use beem_caller::PrincipalKind;
+use beem_clock::{Entropy, Moment};
+use beem_ids::{AccountId, PrincipalId};
+use beem_roles::{Role, RoleSet};
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+#[derive(Clone, Debug)]
+enum Command {
+    Create { actor: usize, user: bool, enabled: bool, roles: u32 },
+    Prepare { actor: usize, target: usize, change: Change },
+    Commit { which: usize },
+}
+
+/// A prepared change, and what was true when it was.
+struct Open {
+    target: usize,
+    actor: PrincipalId,
+    growth: Growth,
+    actor_held: RoleSet,
+    order: usize,
+    done: bool,
+}
+
+/// What later changes have taken from a principal: the order of the last change that left a role out, or disabled it.
+#[derive(Clone, Default)]
+struct Taken {
+    roles: HashMap<Role, usize>,
+    enabled: usize,
+}
+
+struct World {
+    account: AccountId,
+    entropy: Entropy,
+    standings: Vec<Standing>,
+    taken: Vec<Taken>,
+    open: Vec<Open>,
+    order: usize,
+}
+
+impl World {
+    /// One owner, who is a user and holds everything.
+    fn new() -> Self {
+        let entropy = Entropy::seeded(1);
+        let account = AccountId::draw(Moment::from_unix_ms(0), &entropy);
+        let mut world = Self { account, entropy, standings: vec![], taken: vec![], open: vec![], order: 1 };
+        world.create(&Granter::Installation, PrincipalKind::User, true, RoleSet::ALL);
+        world
+    }
+
+    fn create(&mut self, granter: &Granter, kind: PrincipalKind, enabled: bool, roles: RoleSet) {
+        let principal = PrincipalId::draw(Moment::from_unix_ms(0), &self.entropy);
+        let new = NewStanding { account: self.account, principal, kind, enabled, roles };
+        let Ok(standing) = create(&new, granter, GrantPolicy::Held) else { return };
+        if let Granter::Principal(by) = granter {
+            assert!(by.roles.holds(roles), "created with roles its maker does not hold");
+        }
+        assert_eq!((standing.version, standing.credential_version), (1, 1));
+        self.standings.push(standing);
+        self.taken.push(Taken::default());
+    }
+
+    fn granter(&self, actor: usize) -> Option<Granter> {
+        Granter::principal(self.account, self.standings.get(actor).cloned()).ok()
+    }
+
+    fn run(&mut self, command: Command) {
+        self.order += 1;
+        match command {
+            Command::Create { actor, user, enabled, roles } => {
+                let Some(granter) = self.granter(actor % self.standings.len()) else { return };
+                let kind = if user { PrincipalKind::User } else { PrincipalKind::Client };
+                self.create(&granter, kind, enabled, RoleSet::from_bits(roles).unwrap());
+            }
+            Command::Prepare { actor, target, change } => {
+                self.prepare(actor % self.standings.len(), target % self.standings.len(), &change);
+            }
+            Command::Commit { which } if !self.open.is_empty() => self.commit(which % self.open.len()),
+            Command::Commit { .. } => {}
+        }
+        let operators = self.standings.iter().filter(|s| s.is_user_operator()).count();
+        assert!(operators > 0, "no user is left who may change users");
+    }
+
+    fn prepare(&mut self, actor: usize, target: usize, change: &Change) {
+        let before = self.standings[target].clone();
+        let Some(granter) = self.granter(actor) else { return };
+        let other = self.standings.iter().enumerate().any(|(n, s)| n != target && s.is_user_operator());
+        let open = self.open.iter().filter(|o| o.target == target && !o.done);
+        let open = open.fold(RoleSet::EMPTY, |all, o| all.plus(o.growth.roles));
+        let decided = prepare(&before, change, &granter, GrantPolicy::Held, open, other);
+        let Ok(Prepared { standing, growth }) = decided else { return };
+        let actor_held = self.standings[actor].roles;
+        self.note_what_was_taken(target, change);
+        for earlier in self.open.iter_mut().filter(|o| o.target == target && !o.done) {
+            earlier.growth = earlier.growth.outlasting(change);
+        }
+        assert!(before.roles.holds(standing.roles), "the first half gives roles");
+        assert!(before.enabled || !standing.enabled, "the first half enables");
+        steps_by_one(&before, &standing);
+        if actor == target {
+            let same = Standing {
+                version: before.version,
+                credential_version: before.credential_version,
+                ..standing.clone()
+            };
+            assert_eq!(same, before, "someone changed their own access");
+        }
+        if standing != before && (change.take_over || (change.rekey && actor != target)) {
+            assert!(actor_held.holds(standing.roles), "took over more than was held");
+            let still = self.open.iter().filter(|o| o.target == target && !o.done);
+            for earlier in still {
+                assert!(actor_held.holds(earlier.growth.roles), "took over what was on its way");
+            }
+        }
+        let actor = self.standings[actor].principal;
+        self.open.push(Open { target, actor, growth, actor_held, order: self.order, done: false });
+        self.standings[target] = standing;
+    }
+
+    fn note_what_was_taken(&mut self, target: usize, change: &Change) {
+        let taken = &mut self.taken[target];
+        for role in Role::ALL {
+            if change.delete || change.roles.is_some_and(|named| !named.has(role)) {
+                taken.roles.insert(role, self.order);
+            }
+        }
+        if change.delete || change.enabled == Some(false) {
+            taken.enabled = self.order;
+        }
+    }
+
+    fn commit(&mut self, which: usize) {
+        let open = &mut self.open[which];
+        if std::mem::replace(&mut open.done, true) {
+            return;
+        }
+        let before = self.standings[open.target].clone();
+        let Some(after) = commit(&before, open.growth, Some(open.actor)) else { return };
+        let taken = &self.taken[open.target];
+        for role in after.roles.minus(before.roles).iter() {
+            assert!(open.actor_held.has(role), "{role} was given by one who did not hold it");
+            assert!(taken.roles.get(&role).is_none_or(|at| *at < open.order), "{role} came back");
+        }
+        if after.enabled && !before.enabled {
+            assert!(taken.enabled < open.order, "it was enabled again");
+        }
+        assert!(after.roles.holds(before.roles) && !after.deleted, "the second half takes away");
+        steps_by_one(&before, &after);
+        self.standings[open.target] = after;
+    }
+}
+
+/// A change counts one up, and nothing else does.
+fn steps_by_one(before: &Standing, after: &Standing) {
+    if before == after {
+        return;
+    }
+    assert_eq!(after.version, before.version + 1);
+    assert!(
+        after.credential_version == before.credential_version || after.credential_version == after.version
+    );
+}
+
+/// Few roles, so that sets meet; `user:operator` is among them.
+fn roles() -> impl Strategy<Value = u32> {
+    prop_oneof![(0_u32..16), Just(RoleSet::ALL.bits())]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let credentials =
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::weighted(0.2), any::<bool>());
+    (prop::option::of(roles()), prop::option::of(any::<bool>()), credentials).prop_map(
+        |(roles, enabled, (delete, rekey, take_over, credential_change))| {
+            let roles = roles.and_then(RoleSet::from_bits);
+            Change { roles, enabled, delete, rekey, take_over, credential_change }
+        },
+    )
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let actor = 0_usize..6;
+    prop_oneof![
+        2 => (actor.clone(), any::<bool>(), any::<bool>(), roles())
+            .prop_map(|(actor, user, enabled, roles)| Command::Create { actor, user, enabled, roles }),
+        5 => (actor, 0_usize..6, change())
+            .prop_map(|(actor, target, change)| Command::Prepare { actor, target, change }),
+        4 => (0_usize..40).prop_map(|which| Command::Commit { which }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn nobody_gains_what_their_granters_did_not_hold(commands in prop::collection::vec(command(), 1..60)) {
+        let mut world = World::new();
+        for command in commands {
+            world.run(command);
+        }
+    }
+}

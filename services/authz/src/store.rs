@@ -1,0 +1,39 @@
+//! The tables of authz in domain words. Whoever writes locks the account's row first and the standing's second: so the
+//! policy, the granter's standing and the other operators stay as they were read until the transaction ends, and two
+//! changes in one account follow each other. Every query names its account, except where the name says otherwise.
+
+mod accounts;
+mod entities;
+mod migrations;
+mod prepared;
+mod standings;
+
+pub use accounts::{lock_account, put_account, set_policy};
+pub use migrations::MIGRATIONS;
+pub use prepared::{
+    PreparedChange, insert_prepared, mark_committed, narrow_open, open_growths, prepared_of_any_account,
+};
+pub use standings::{
+    another_user_operator, holders, insert, lock_standing, mark_published, save, standing,
+    standing_of_any_account, standings, unpublished_of_any_account,
+};
+
+use beem_fault::{Fault, Result};
+
+/// A stored value that we never wrote: a bug, or someone else's hand.
+fn garbled(column: &str) -> Fault {
+    Fault::internal(format!("a stored {column} is garbled"))
+}
+
+fn to_i64(column: &str, value: u64) -> Result<i64> {
+    i64::try_from(value).map_err(|_| garbled(column))
+}
+
+fn to_u64(column: &str, value: i64) -> Result<u64> {
+    u64::try_from(value).map_err(|_| garbled(column))
+}
+
+fn to_roles(column: &str, bits: i64) -> Result<beem_roles::RoleSet> {
+    let set = u32::try_from(bits).ok().and_then(beem_roles::RoleSet::from_bits);
+    set.ok_or_else(|| garbled(column))
+}

@@ -1,0 +1,98 @@
+//! Every write RPC called twice: one effect, one answer, whatever the key was used for first.
+
+use crate::on_both_shapes;
+use crate::rig::{Rig, code, replayed, set, told};
+use beem_fault::Code;
+use beem_proto::authz::v1::{
+    CommitChangeRequest, CreateStandingRequest, PrepareChangeRequest, SetRoleGrantPolicyRequest,
+};
+use beem_roles::Role::{ClientOperator, HookViewer, LedgerViewer};
+use beem_roles::RoleSet;
+
+on_both_shapes![
+    every_write_twice_has_one_effect,
+    another_request_under_a_key_is_refused,
+    row_6_a_refusal_is_remembered,
+    a_key_of_nothing_prepared_is_not_burned,
+];
+
+async fn every_write_twice_has_one_effect(rig: Rig) {
+    let admin = rig.client(RoleSet::ALL).await;
+    let create = rig.creation(rig.new_id(), set([HookViewer]));
+    let target = create.principal_id.parse().unwrap();
+    let first = rig.standings().create_standing(create.clone()).await.unwrap();
+    let again = rig.standings().create_standing(create).await.unwrap();
+    assert!(!replayed(&first) && replayed(&again));
+    assert_eq!(first.get_ref(), again.get_ref());
+
+    let prepare = PrepareChangeRequest {
+        roles: Some(set([LedgerViewer]).bits()),
+        rekey: true,
+        ..rig.change("k", target, admin)
+    };
+    let first = rig.standings().prepare_change(prepare.clone()).await.unwrap();
+    let again = rig.standings().prepare_change(prepare.clone()).await.unwrap();
+    assert!(!replayed(&first) && replayed(&again));
+    assert_eq!(first.get_ref(), again.get_ref());
+    assert_eq!(rig.standing(target).await.version, 2);
+
+    let commit = CommitChangeRequest { effect_key: "k".into() };
+    let first = rig.standings().commit_change(commit.clone()).await.unwrap();
+    // A change in between does not change the answer, nor does the repeat undo it.
+    rig.apply(PrepareChangeRequest { roles: Some(0), ..rig.change("later", target, admin) }).await;
+    let again = rig.standings().commit_change(commit).await.unwrap();
+    assert!(!replayed(&first) && replayed(&again));
+    assert_eq!(first.get_ref(), again.get_ref());
+    assert_eq!((rig.standing(target).await.roles, rig.standing(target).await.version), (0, 4));
+    // A repeat of the first half after the second is still the first half's answer.
+    assert_eq!(rig.prepare(prepare).await.unwrap().version, 2);
+
+    let policy = |policy: &str, key: &str| SetRoleGrantPolicyRequest {
+        account_id: rig.account.to_string(),
+        role_grant_policy: policy.into(),
+        actor_principal_id: admin.to_string(),
+        effect_key: key.into(),
+    };
+    let first = rig.standings().set_role_grant_policy(policy("ANY", "p1")).await.unwrap();
+    rig.standings().set_role_grant_policy(policy("HELD", "p2")).await.unwrap();
+    let again = rig.standings().set_role_grant_policy(policy("ANY", "p1")).await.unwrap();
+    assert!(!replayed(&first) && replayed(&again));
+    assert_eq!(rig.count("SELECT COUNT(*) FROM accounts WHERE role_grant_policy = 'HELD'").await, 1);
+}
+
+async fn another_request_under_a_key_is_refused(rig: Rig) {
+    let admin = rig.client(RoleSet::ALL).await;
+    let create = rig.creation(rig.new_id(), RoleSet::EMPTY);
+    let target = create.principal_id.parse().unwrap();
+    rig.standings().create_standing(create.clone()).await.unwrap();
+    let other = CreateStandingRequest { roles: 1, ..create };
+    assert_eq!(code(told(rig.standings().create_standing(other).await)), Code::IdempotencyKeyReused);
+    rig.prepare(PrepareChangeRequest { roles: Some(1), ..rig.change("k", target, admin) }).await.unwrap();
+    let other = PrepareChangeRequest { roles: Some(2), ..rig.change("k", target, admin) };
+    assert_eq!(code(rig.prepare(other).await), Code::IdempotencyKeyReused);
+    assert_eq!(rig.commit("k").await.unwrap().roles, 1);
+}
+
+async fn row_6_a_refusal_is_remembered(rig: Rig) {
+    let admin = rig.client(RoleSet::ALL).await;
+    let giver = rig.client(set([ClientOperator])).await;
+    let create = CreateStandingRequest {
+        actor_principal_id: giver.to_string(),
+        ..rig.creation(rig.new_id(), set([HookViewer]))
+    };
+    let first = told(rig.standings().create_standing(create.clone()).await).unwrap_err();
+    let roles = Some(set([ClientOperator, HookViewer]).bits());
+    rig.apply(PrepareChangeRequest { roles, ..rig.change("g", giver, admin) }).await;
+    let again = told(rig.standings().create_standing(create.clone()).await).unwrap_err();
+    assert_eq!((first.code, &first.detail), (again.code, &again.detail));
+    let anew = CreateStandingRequest { effect_key: "anew".into(), ..create };
+    assert!(rig.standings().create_standing(anew).await.is_ok());
+}
+
+async fn a_key_of_nothing_prepared_is_not_burned(rig: Rig) {
+    let admin = rig.client(RoleSet::ALL).await;
+    let target = rig.client(RoleSet::EMPTY).await;
+    assert_eq!(code(rig.commit("k").await), Code::NotFound);
+    rig.prepare(PrepareChangeRequest { roles: Some(1), ..rig.change("k", target, admin) }).await.unwrap();
+    assert_eq!(rig.commit("k").await.unwrap().roles, 1);
+}

@@ -1,0 +1,165 @@
+//! The settings of a process: which services it runs, where their data is, how it reaches the others, and its keys. In
+//! the embedded shape all of it has defaults; in a cluster each process has a file (see `beem keygen --cluster`).
+
+use beem_authz::AuthzSettings;
+use beem_database::DatabaseSettings;
+use beem_gateway::GatewaySettings;
+use beem_identity::IdentitySettings;
+use beem_settings::Secret;
+use beem_telemetry::TelemetrySettings;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Every service of this build, in the order in which they are built: a service comes after those it calls.
+pub const SERVICES: [&str; 3] = ["authz", "identity", "gateway"];
+
+/// Everything a process can be told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// What this process runs. Empty: everything.
+    pub services: Vec<String>,
+    /// sandbox or live; at the first start only. Empty: sandbox at the first start, afterwards what it was.
+    pub environment: String,
+    /// Where the embedded shape keeps its files.
+    pub data_dir: PathBuf,
+    pub gateway: GatewaySettings,
+    pub identity: IdentitySettings,
+    pub authz: AuthzSettings,
+    /// Per service: its database. Absent: one SQLite file in the data directory.
+    pub database: BTreeMap<String, DatabaseUrl>,
+    /// Standings, limits and replay store. Absent: in this process, which is right only when it is the only gateway.
+    pub redis: Option<RedisSettings>,
+    /// Services of other processes: `https://identity.internal:7001`.
+    pub peers: BTreeMap<String, String>,
+    /// The listener other processes reach this one's services by. Absent in the embedded shape.
+    pub grpc: Option<GrpcSettings>,
+    /// Address and port of `/healthz`, `/readyz` and `/metrics` for operators. Absent: none.
+    pub admin_listen: Option<String>,
+    pub keys: KeySettings,
+    /// An installation's own services, which may call the methods named.
+    pub internal_services: Vec<InternalService>,
+    pub telemetry: TelemetrySettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            services: Vec::new(),
+            environment: String::new(),
+            data_dir: ".beem".into(),
+            gateway: GatewaySettings::default(),
+            identity: IdentitySettings::default(),
+            authz: AuthzSettings::default(),
+            database: BTreeMap::new(),
+            redis: None,
+            peers: BTreeMap::new(),
+            grpc: None,
+            admin_listen: None,
+            keys: KeySettings::default(),
+            internal_services: Vec::new(),
+            telemetry: TelemetrySettings::default(),
+        }
+    }
+}
+
+/// `[database.identity]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseUrl {
+    /// `postgres://…` or `sqlite:PATH`. Secret, because it may hold a password.
+    pub url: Secret<String>,
+    /// Connections at most; absent is the default of `beem_database`.
+    pub max_connections: Option<u32>,
+}
+
+impl DatabaseUrl {
+    #[must_use]
+    pub fn settings(&self) -> DatabaseSettings {
+        let mut settings = DatabaseSettings::at(self.url.expose());
+        if let Some(max) = self.max_connections {
+            settings.max_connections = max;
+        }
+        settings
+    }
+}
+
+/// `[redis]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisSettings {
+    /// `redis://`, `rediss://` or `redis+unix://`.
+    pub url: Secret<String>,
+    /// Before every key, so that installations can share a server.
+    pub key_prefix: String,
+}
+
+/// `[grpc]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcSettings {
+    /// Absent for a process that only calls: a gateway, `beem admin`.
+    #[serde(default)]
+    pub listen: Option<String>,
+    /// Mutual TLS. Absent: clear text, for a network that is protected otherwise.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+}
+
+/// `[grpc.tls]`: PEM files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Whose signatures peers must carry.
+    pub authority: PathBuf,
+}
+
+/// `[keys]`: 32 bytes each, base64. Absent keys are drawn at the start, which is right only when one process runs all.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeySettings {
+    /// Ed25519 seeds of the services this process runs, by service; `admin` for `beem admin`.
+    pub service: BTreeMap<String, Secret<String>>,
+    /// Ed25519 public keys of every service, by name: one, or two while they rotate.
+    pub issuers: BTreeMap<String, Vec<String>>,
+    /// HMAC keys the gateway seals actors with, by audience: one, or two while they rotate; the first seals.
+    pub actor: BTreeMap<String, Vec<Secret<String>>>,
+    /// Ed25519 seed authz signs standings with.
+    pub standing: Option<Secret<String>>,
+    /// Its public key, and the previous one while they rotate.
+    pub standing_public: Vec<String>,
+}
+
+/// `[[internal_services]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InternalService {
+    pub name: String,
+    /// Ed25519 public keys, base64: one, or two while they rotate.
+    pub public_keys: Vec<String>,
+    /// gRPC paths: `/beem.authz.v1.Standings/Check`.
+    pub methods: Vec<String>,
+}
+
+impl Settings {
+    /// The services this process runs, in building order.
+    ///
+    /// # Errors
+    /// The name of a service that does not exist.
+    pub fn running(&self) -> Result<Vec<&'static str>, String> {
+        if let Some(unknown) = self.services.iter().find(|s| !SERVICES.contains(&s.as_str())) {
+            return Err(format!("services: there is no service {unknown}; there are {}", SERVICES.join(", ")));
+        }
+        let all = self.services.is_empty();
+        Ok(SERVICES.into_iter().filter(|s| all || self.services.iter().any(|w| w == s)).collect())
+    }
+
+    /// Whether this process is the whole installation.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.services.is_empty()
+    }
+}

@@ -1,0 +1,91 @@
+//! Inward: the actor sealed for this one call, the call over its service's link, the answer as JSON (or as the bytes of an
+//! export). What goes inward is always a fresh gRPC request.
+
+use crate::edge::{self, EdgeBody};
+use crate::transcode::{self, RawBody, RawCodec};
+use beem_caller::{Actor, Sealer, metadata};
+use beem_clock::Moment;
+use beem_fault::{Code, Fault};
+use beem_link::Link;
+use beem_proto::Method;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Response, StatusCode};
+use std::collections::BTreeMap;
+use tonic::Request;
+use tonic::metadata::{BinaryMetadataValue, MetadataMap};
+
+/// The ways inward, by service. Cheap to clone.
+#[derive(Clone)]
+pub struct Forward {
+    links: BTreeMap<String, Link>,
+    sealer: Sealer,
+}
+
+impl Forward {
+    #[must_use]
+    pub const fn new(links: BTreeMap<String, Link>, sealer: Sealer) -> Self {
+        Self { links, sealer }
+    }
+
+    /// Calls the method with an encoded request message.
+    ///
+    /// # Errors
+    /// What the service answered, or `unavailable` when it is not part of this installation or away.
+    pub async fn call(
+        &self,
+        method: &Method,
+        actor: Option<&Actor>,
+        message: Vec<u8>,
+        now: Moment,
+    ) -> Result<Response<EdgeBody>, Fault> {
+        let link = self.links.get(&method.owner).cloned();
+        let link = link.ok_or_else(|| Fault::new(Code::Unavailable, "this part of the system is not running"))?;
+        let mut request = Request::new(Bytes::from(message));
+        if let Some(actor) = actor {
+            let sealed = self.sealer.seal(actor, &method.owner, &method.path, request.get_ref(), now)?;
+            let values = request.metadata_mut();
+            values.insert_bin(metadata::ACTOR, BinaryMetadataValue::from_bytes(&sealed.actor));
+            values.insert_bin(metadata::ACTOR_SEAL, BinaryMetadataValue::from_bytes(&sealed.seal));
+        }
+        let path = PathAndQuery::try_from(method.path.as_str()).map_err(Fault::internal)?;
+        let mut grpc = tonic::client::Grpc::new(link);
+        grpc.ready().await.map_err(Fault::unavailable)?;
+        if method.descriptor.is_server_streaming() {
+            let answer = grpc.server_streaming(request, path, RawCodec).await?;
+            let (values, pieces, _) = answer.into_parts();
+            return raw(method, &values, RawBody::open(pieces).await?);
+        }
+        let answer = grpc.unary(request, path, RawCodec).await?;
+        let (values, message, _) = answer.into_parts();
+        if transcode::is_raw(method) {
+            return raw(method, &values, RawBody::whole(message)?);
+        }
+        let json = transcode::encode(method, &message)?;
+        respond(method, &values, edge::full(json), HeaderValue::from_static("application/json"))
+    }
+}
+
+fn raw(method: &Method, values: &MetadataMap, body: RawBody) -> Result<Response<EdgeBody>, Fault> {
+    let chunks = body.chunks.map(|chunk| chunk.map_err(Into::into));
+    respond(method, values, edge::stream(chunks), body.content_type)
+}
+
+fn respond(
+    method: &Method,
+    values: &MetadataMap,
+    body: EdgeBody,
+    content_type: HeaderValue,
+) -> Result<Response<EdgeBody>, Fault> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(method.success_status()).map_err(Fault::internal)?;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if values.contains_key(metadata::REPLAYED) {
+        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,178 @@
+//! The straight way of a request: rate of the address, page or route, caller, access, transcoding, call. Everything that
+//! refuses ends in one problem document.
+
+use crate::authenticate::{Attempt, Authenticated, Authenticator};
+use crate::edge::{EdgeBody, Handler, Request};
+use crate::forward::Forward;
+use crate::pages::Pages;
+use crate::problem::problem;
+use crate::rates;
+use crate::routes::{self, Found, Match, Routes};
+use crate::transcode;
+use crate::uses::Uses;
+use beem_caller::{Actor, Call};
+use beem_clock::Clock;
+use beem_fault::{Code, Fault};
+use beem_limits::{Limiter, Rate};
+use beem_proto::Access;
+use beem_signing::{Origins, RequestView, TimeRules};
+use beem_telemetry::Telemetry;
+use beem_whitelist::TrustedProxies;
+use http::header::ALLOW;
+use http::{HeaderValue, Response};
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+/// The gateway behind its edge.
+pub struct Gateway {
+    pub routes: Routes,
+    pub pages: Pages,
+    pub origins: Origins,
+    pub proxies: TrustedProxies,
+    pub limiter: Limiter,
+    pub address_rate: Rate,
+    pub authenticator: Authenticator,
+    pub time_rules: TimeRules,
+    pub forward: Forward,
+    pub uses: Uses,
+    pub deadline: Duration,
+    pub clock: Clock,
+    pub telemetry: Telemetry,
+}
+
+/// What is known of a request on its way, for the answer's headers and the metrics.
+#[derive(Default)]
+struct Progress {
+    /// The route's template, never the path: metrics need few names.
+    route: String,
+    rate: Option<beem_limits::Verdict>,
+    allow: Option<String>,
+}
+
+impl Handler for Gateway {
+    fn serves(&self, host: &str) -> bool {
+        self.origins.matches(host).is_some()
+    }
+
+    async fn handle(&self, request: Request) -> Response<EdgeBody> {
+        let began = Instant::now();
+        let span = beem_telemetry::http_span(request.method.as_str(), "", &request.headers);
+        span.record("request.id", tracing::field::display(request.id));
+        let mut progress = Progress::default();
+        let deadline = began + self.deadline;
+        let call = Call { deadline, request: Some(request.id), record: None };
+        let work = beem_caller::scope(call, self.judged(&request, &mut progress)).instrument(span);
+        let outcome = tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Fault::deadline()));
+        let mut response = match outcome {
+            Ok(response) => response,
+            Err(fault) => {
+                self.telemetry.meters().counter("beem.gateway.refusals", &[("code", fault.code.as_str())]);
+                problem(&fault, &request.id.to_string())
+            }
+        };
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(&request.id.to_string()) {
+            headers.insert("x-request-id", id);
+        }
+        if let Some(rate) = &progress.rate {
+            rates::announce(headers, rate, "client");
+        }
+        if let Some(allow) = progress.allow.and_then(|a| HeaderValue::from_str(&a).ok()) {
+            headers.insert(ALLOW, allow);
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let route = if progress.route.is_empty() { "other" } else { &progress.route };
+        self.telemetry.meters().http_server(request.method.as_str(), route, response.status().as_u16(), seconds);
+        response
+    }
+}
+
+impl Gateway {
+    async fn judged(&self, request: &Request, progress: &mut Progress) -> Result<Response<EdgeBody>, Fault> {
+        let now = self.clock.now();
+        let address = self.address(request);
+        let rate = self.limiter.check(&rates::address_key(address), self.address_rate, now).await;
+        if !rate.allowed {
+            return Err(rates::refused(&rate, "address"));
+        }
+        if let Some(page) = self.pages.find(&request.method, request.path()).await {
+            progress.route = request.path().to_owned();
+            return Ok(page);
+        }
+        let found = match self.routes.find(&request.method, request.path()) {
+            Match::Found(found) => found,
+            Match::WrongMethod(verbs) => {
+                progress.allow = Some(routes::allow(&verbs));
+                return Err(Fault::new(Code::MethodNotAllowed, "this path has other methods, see Allow"));
+            }
+            Match::Nothing => return Err(Fault::new(Code::NotFound, "there is nothing at this path")),
+        };
+        progress.route.clone_from(&found.binding.template);
+        let actor = match found.method.access {
+            Access::Public => None,
+            Access::AnyOf(_) | Access::SignedIn | Access::Internal(_) => {
+                let caller = self.authenticate(request, &found, address).await?;
+                progress.rate = Some(caller.rate);
+                Some(caller.actor)
+            }
+        };
+        allowed(&found.method.access, actor.as_ref())?;
+        if let Some(actor) = &actor {
+            self.uses.note(actor, now);
+        }
+        let message = transcode::decode(&found, request.query(), &request.headers, &request.body)?;
+        self.forward.call(found.method, actor.as_ref(), message, now).await
+    }
+
+    async fn authenticate(
+        &self,
+        request: &Request,
+        found: &Found<'_, '_>,
+        address: IpAddr,
+    ) -> Result<Authenticated, Fault> {
+        let origin = self.origins.matches(&request.host);
+        let origin = origin.ok_or_else(|| Fault::new(Code::Misdirected, "this host is not served here"))?;
+        let attempt = Attempt {
+            request: RequestView {
+                method: &request.method,
+                origin,
+                path: request.path(),
+                query: request.query(),
+                headers: &request.headers,
+            },
+            body: &request.body,
+            address,
+            id: request.id,
+            now: self.clock.now(),
+            fresh: found.method.fresh,
+            write: found.method.is_write(),
+            time_rules: &self.time_rules,
+        };
+        self.authenticator.authenticate(&attempt).await
+    }
+
+    /// The caller's address: the socket's peer, or behind trusted proxies what they say.
+    fn address(&self, request: &Request) -> IpAddr {
+        let lines = request.headers.get_all("x-forwarded-for").iter();
+        let lines: Vec<&str> = lines.map(|v| v.to_str().unwrap_or("")).collect();
+        self.proxies.client_address(request.peer.ip(), &lines)
+    }
+}
+
+/// The access rule, by the roles of the standing. The service's guard judges it once more.
+fn allowed(access: &Access, actor: Option<&Actor>) -> Result<(), Fault> {
+    match (access, actor) {
+        (Access::Public, _) | (Access::SignedIn, Some(_)) => Ok(()),
+        (Access::AnyOf(roles), Some(actor)) if actor.roles.meets(*roles) => Ok(()),
+        (Access::AnyOf(roles), Some(_)) => {
+            let names = roles.full_names().join(", ");
+            Err(Fault::new(Code::RoleMissing, format!("one of these roles is needed: {names}")))
+        }
+        (Access::Internal(_), _) => Err(Fault::new(Code::NotFound, "there is nothing at this path")),
+        (Access::SignedIn | Access::AnyOf(_), None) => {
+            Err(Fault::internal("a caller is needed, and none was asked for"))
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! One RPC a file: parse, load, decide, commit, announce. Writes are sagas, since almost each changes authz too; what
+//! they share stands in [`change`].
+
+mod change;
+mod create_account;
+mod create_client;
+mod delete_client;
+mod get_account;
+mod get_client;
+mod get_client_credential;
+mod get_profile;
+mod list_accounts;
+mod list_clients;
+mod report_use;
+mod rotate_client_key;
+mod update_account;
+mod update_client;
+mod view;
+
+use crate::grpc::json::ClientJson;
+use crate::peers::Authz;
+use crate::settings::IdentitySettings;
+use crate::domain::Installation;
+use beem_caller::Actor;
+use beem_database::Database;
+use beem_database::claims::{Outcome, RequestKey, fingerprint};
+use beem_database::sagas::{Saga, Sagas};
+use beem_fault::{Fault, Result};
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use create_client::CREATE_CLIENT;
+pub use view::ClientView;
+pub use delete_client::DELETE_CLIENT;
+pub use rotate_client_key::ROTATE_CLIENT_KEY;
+pub use update_account::UPDATE_ACCOUNT;
+pub use update_client::UPDATE_CLIENT;
+
+/// A saga that nobody waits for any more gives one run this long.
+const RESUMED_RUN: Duration = Duration::from_secs(10);
+
+/// What the sagas work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Means {
+    pub authz: Authz,
+    pub json: ClientJson,
+    pub base_currency: String,
+    /// How long a change waits for the one before it.
+    pub change_patience: Duration,
+}
+
+/// Identity's operations. Cheap to clone.
+#[derive(Clone)]
+pub struct Operations {
+    db: Database,
+    means: Means,
+    sagas: Sagas,
+    installation: Installation,
+}
+
+impl Operations {
+    #[must_use]
+    pub fn new(db: Database, authz: Authz, json: ClientJson, settings: &IdentitySettings, installation: Installation) -> Self {
+        let means = Means {
+            authz,
+            json,
+            base_currency: settings.base_currency.clone(),
+            change_patience: Duration::from_secs(u64::from(settings.change_patience_s)),
+        };
+        let kinds: Vec<Arc<dyn Saga>> = vec![
+            Arc::new(create_client::CreateClient(means.clone())),
+            Arc::new(update_client::UpdateClient(means.clone())),
+            Arc::new(rotate_client_key::RotateClientKey(means.clone())),
+            Arc::new(delete_client::DeleteClient(means.clone())),
+            Arc::new(update_account::UpdateAccount(means.clone())),
+            Arc::new(create_account::CreateAccount(means.clone())),
+        ];
+        Self { sagas: Sagas::new(db.clone(), kinds), db, means, installation }
+    }
+
+    /// For the task that resumes them.
+    #[must_use]
+    pub fn sagas(&self) -> Sagas {
+        self.sagas.clone()
+    }
+
+    #[must_use]
+    pub const fn installation(&self) -> Installation {
+        self.installation
+    }
+
+    /// Carries out a write of an actor under its request key: at most once, and every repeat gives the first answer.
+    /// `request` is the encoded message, `rpc` one of the constants above.
+    pub async fn write(&self, rpc: &'static str, actor: &Actor, request: &[u8]) -> Outcome {
+        if actor.request_key.is_empty() {
+            let fault = Fault::internal("a write came without a request key");
+            return Outcome { result: Err(fault), replayed: false };
+        }
+        let key = RequestKey {
+            principal: actor.principal.to_string(),
+            rpc: rpc.to_owned(),
+            key: actor.request_key.clone(),
+            fingerprint: fingerprint(rpc, request),
+        };
+        let draw = || create_client::Ids::draw(self.db.clock().now(), self.db.entropy()).to_json();
+        let actor = actor.to_wire().encode_to_vec();
+        self.sagas.run(&key, draw, request, &actor, beem_runtime::deadline(RESUMED_RUN)).await
+    }
+}
+
+/// What a saga stored does not parse: a bug.
+fn garbled(what: &str) -> Fault {
+    Fault::internal(format!("a saga's {what} is garbled"))
+}
+
+/// The message a saga was started with.
+fn request<M: prost::Message + Default>(payload: &[u8]) -> Result<M> {
+    M::decode(payload).map_err(Fault::internal)
+}

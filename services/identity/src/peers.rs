@@ -1,0 +1,190 @@
+//! The little identity needs of authz: a client's standing, and the two halves of a change of it.
+
+use beem_fault::{Code, Fault, Result};
+use beem_ids::{AccountId, PrincipalId};
+use beem_link::Link;
+use beem_proto::access::v1::PrincipalKind;
+use beem_proto::authz::v1 as wire;
+use beem_proto::authz::v1::standings_client::StandingsClient;
+use beem_roles::RoleSet;
+use prost::Message;
+use std::collections::HashMap;
+
+/// Whether a principal may act, as authz says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub principal: PrincipalId,
+    pub enabled: bool,
+    pub roles: RoleSet,
+    pub version: u64,
+    /// The version at the last change of keys or network.
+    pub credential_version: u64,
+}
+
+/// The way to authz. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Authz {
+    link: Link,
+}
+
+impl Authz {
+    #[must_use]
+    pub const fn new(link: Link) -> Self {
+        Self { link }
+    }
+
+    fn client(&self) -> StandingsClient<Link> {
+        StandingsClient::new(self.link.clone())
+    }
+
+    /// The standings of the account's principals; at most 500 are asked for.
+    ///
+    /// # Errors
+    /// `unavailable` or `deadline` when authz is away; `internal` when one of them has no standing.
+    pub async fn standings(
+        &self,
+        account: AccountId,
+        principals: &[PrincipalId],
+    ) -> Result<HashMap<PrincipalId, Standing>> {
+        if principals.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let request = wire::BatchGetStandingsRequest {
+            account_id: account.to_string(),
+            principal_ids: principals.iter().map(ToString::to_string).collect(),
+        };
+        let answer = self.client().batch_get_standings(request).await.map_err(expected)?.into_inner();
+        let found = answer.standings.iter().map(|s| parse(s).map(|s| (s.principal, s)));
+        let found = found.collect::<Result<HashMap<_, _>>>()?;
+        match principals.iter().find(|id| !found.contains_key(id)) {
+            Some(id) => Err(Fault::internal(format!("principal {id} has no standing in authz"))),
+            None => Ok(found),
+        }
+    }
+
+    /// The standing of one principal of the account.
+    ///
+    /// # Errors
+    /// As [`Authz::standings`].
+    pub async fn standing(&self, account: AccountId, principal: PrincipalId) -> Result<Standing> {
+        let found = self.standings(account, &[principal]).await?;
+        found.get(&principal).copied().ok_or_else(|| Fault::internal("a standing went away"))
+    }
+
+    /// Registers a new account, in which roles are granted by their holders.
+    ///
+    /// # Errors
+    /// `unavailable` or `deadline` when authz is away.
+    pub async fn put_account(&self, account: AccountId) -> Result<()> {
+        let request =
+            wire::PutAccountRequest { account_id: account.to_string(), role_grant_policy: "HELD".to_owned() };
+        self.client().put_account(request).await.map_err(expected).map(drop)
+    }
+
+    /// Sets who may grant roles.
+    ///
+    /// # Errors
+    /// `role-missing` when the actor no longer holds all 15; `unavailable` or `deadline` when authz is away.
+    pub async fn set_role_grant_policy(&self, request: wire::SetRoleGrantPolicyRequest) -> Result<()> {
+        // The one call whose rule names roles; elsewhere `role-missing` says that authz would not talk to identity.
+        let judged = |status| match Fault::from(tonic::Status::clone(&status)) {
+            fault if fault.code == Code::RoleMissing => fault,
+            _ => expected(status),
+        };
+        self.client().set_role_grant_policy(request).await.map_err(judged).map(drop)
+    }
+
+    /// Gives a new client its standing.
+    ///
+    /// # Errors
+    /// `role-not-held`; `unavailable` or `deadline` when authz is away.
+    pub async fn create_standing(&self, new: &NewStanding<'_>) -> Result<Vec<u8>> {
+        let request = wire::CreateStandingRequest {
+            effect_key: new.effect_key.to_owned(),
+            account_id: new.account.to_string(),
+            principal_id: new.principal.to_string(),
+            kind: PrincipalKind::Client.into(),
+            enabled: new.enabled,
+            roles: new.roles.bits(),
+            actor_principal_id: new.actor.map(|id| id.to_string()).unwrap_or_default(),
+        };
+        let answer = self.client().create_standing(request).await.map_err(expected)?;
+        Ok(answer.into_inner().encode_to_vec())
+    }
+
+    /// First half of a change: what shrinks is done, what grows is kept for [`Authz::commit_change`].
+    ///
+    /// # Errors
+    /// `role-not-held`, `own-principal`, `client-deleted`; `unavailable` or `deadline` when authz is away.
+    pub async fn prepare_change(&self, request: wire::PrepareChangeRequest) -> Result<Vec<u8>> {
+        let answer = self.client().prepare_change(request).await.map_err(expected)?;
+        Ok(answer.into_inner().encode_to_vec())
+    }
+
+    /// Second half, under the first one's key.
+    ///
+    /// # Errors
+    /// As [`Authz::prepare_change`].
+    pub async fn commit_change(&self, effect_key: String) -> Result<Vec<u8>> {
+        let answer = self.client().commit_change(wire::CommitChangeRequest { effect_key }).await.map_err(expected)?;
+        Ok(answer.into_inner().encode_to_vec())
+    }
+}
+
+/// What a new client's standing is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct NewStanding<'a> {
+    pub effect_key: &'a str,
+    pub account: AccountId,
+    pub principal: PrincipalId,
+    pub enabled: bool,
+    pub roles: RoleSet,
+    /// None when the installation itself acts.
+    pub actor: Option<PrincipalId>,
+}
+
+/// A standing as a saga's step stored it.
+///
+/// # Errors
+/// `internal` when it does not parse.
+pub fn decode(standing: &[u8]) -> Result<Standing> {
+    parse(&wire::Standing::decode(standing).map_err(Fault::internal)?)
+}
+
+fn parse(standing: &wire::Standing) -> Result<Standing> {
+    Ok(Standing {
+        principal: standing.principal_id.parse().map_err(Fault::internal)?,
+        enabled: standing.enabled && !standing.deleted,
+        roles: RoleSet::from_bits(standing.roles).ok_or_else(|| Fault::internal("a role set of no roles"))?,
+        version: standing.version,
+        credential_version: standing.credential_version,
+    })
+}
+
+/// Only what authz decides about the caller's request is passed on as a refusal, which is remembered for ever. Whatever
+/// else it answers is either its being away, to be tried again, or a disagreement between the two services, which is ours.
+fn expected(status: tonic::Status) -> Fault {
+    let fault = Fault::from(status);
+    match fault.code {
+        Code::RoleNotHeld | Code::OwnPrincipal | Code::PrincipalDisabled | Code::ClientDeleted => fault,
+        Code::Unavailable | Code::Deadline => fault,
+        Code::RequestInProgress | Code::ChangedConcurrently | Code::RateLimited => Fault::unavailable(fault),
+        _ => Fault::internal(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_decisions_of_authz_are_refusals() {
+        let met = |code| expected(tonic::Status::from(Fault::new(code, "x")));
+        for code in Code::ALL {
+            let decision =
+                matches!(code, Code::RoleNotHeld | Code::OwnPrincipal | Code::PrincipalDisabled | Code::ClientDeleted);
+            assert_eq!(met(*code).is_refusal(), decision, "{code}");
+        }
+        assert_eq!(expected(tonic::Status::unavailable("gone")).code, Code::Unavailable);
+    }
+}

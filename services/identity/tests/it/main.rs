@@ -1,0 +1,31 @@
+//! Identity behind its guard against the real authz behind its own, on both databases: every operation, every write twice
+//! under one key, every saga cut off at every call and gone on with.
+
+mod rig;
+
+mod accounts;
+mod audit;
+mod clients;
+mod crash;
+mod installation;
+mod keys;
+mod uses;
+
+/// Each test once on SQLite and once on PostgreSQL.
+#[macro_export]
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(super::super::rig::Rig::start(super::super::rig::Base::Sqlite).await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(super::super::rig::Rig::start(super::super::rig::Base::Postgres).await).await;
+            })+
+        }
+    };
+}

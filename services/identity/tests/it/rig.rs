@@ -1,0 +1,377 @@
+//! One identity and one authz in process, on a database of their own, with a gate between them that a test can close,
+//! and a caller that seals actors as the gateway does.
+
+use beem_authz::{AuthzDeps, AuthzSettings};
+use beem_cache::StandingCache;
+use beem_caller::{
+    Actor, ActorKey, AuthenticatedBy, Issuers, Opener, PrincipalKind, Sealer, ServiceIdentity, metadata,
+};
+use beem_clock::{Clock, Entropy, Moment};
+use beem_database::{Database, DatabaseSettings};
+use beem_fault::Fault;
+use beem_identity::{Environment, IdentityDeps, IdentitySettings};
+use beem_ids::RequestId;
+use beem_link::{Link, LocalService};
+use beem_proto::Contract;
+use beem_proto::identity::v1 as wire;
+use beem_roles::RoleSet;
+use beem_runtime::{GuardSettings, Service, Task, Tasks, guarded};
+use beem_signing::{KeyKind, PrivateKey};
+use beem_telemetry::Telemetry;
+use ed25519_dalek::SigningKey;
+use http::uri::PathAndQuery;
+use prost::Message;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tonic::body::Body;
+use tonic::metadata::MetadataValue;
+use tonic::{Request, Status};
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+
+const SEAL: [u8; 32] = [7; 32];
+
+/// Which database it runs on.
+#[derive(Clone, Copy, Debug)]
+pub enum Base {
+    Sqlite,
+    Postgres,
+}
+
+/// What happens to identity's calls of authz.
+#[derive(Clone, Debug, Default)]
+struct GateState {
+    away: bool,
+    /// The n-th call from now never comes back: before it reached authz, or after authz did it.
+    hang: Option<(usize, Reached)>,
+    calls: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    No,
+    Yes,
+}
+
+/// The way from identity to authz.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Mutex<GateState>>);
+
+impl Gate {
+    pub fn close(&self) {
+        self.0.lock().unwrap().away = true;
+    }
+
+    pub fn open(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.away = false;
+        state.hang = None;
+    }
+
+    pub fn hang_at(&self, call: usize, reached: Reached) {
+        let mut state = self.0.lock().unwrap();
+        state.calls.clear();
+        state.hang = Some((call, reached));
+    }
+
+    /// The calls since the last look.
+    pub fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().calls)
+    }
+
+    async fn pass(self, request: http::Request<Body>, inner: LocalService) -> http::Response<Body> {
+        let (away, hangs) = {
+            let mut state = self.0.lock().unwrap();
+            let name = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+            let place = state.calls.len();
+            state.calls.push(name);
+            (state.away, state.hang.filter(|(n, _)| *n == place).map(|(_, reached)| reached))
+        };
+        if away {
+            return Status::unavailable("authz is away").into_http();
+        }
+        match hangs {
+            None => inner.oneshot(request).await.unwrap(),
+            Some(reached) => {
+                if reached == Reached::Yes {
+                    drop(inner.oneshot(request).await.unwrap());
+                }
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+/// Both services and everything they run on.
+pub struct Rig {
+    _folder: tempfile::TempDir,
+    identity_url: String,
+    authz: Link,
+    pub gate: Gate,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub identity: Identity,
+}
+
+/// One start of identity.
+pub struct Identity {
+    pub db: Database,
+    gateway: Link,
+    admin: Link,
+    tasks: Vec<Task>,
+    running: Tasks,
+}
+
+/// An answer, and whether it was an earlier one.
+#[derive(Clone, Debug)]
+pub struct Answer<A> {
+    pub body: A,
+    pub replayed: bool,
+}
+
+/// A refusal, and whether it was an earlier one.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub fault: Fault,
+    pub replayed: bool,
+}
+
+impl Refusal {
+    pub fn code(&self) -> &'static str {
+        self.fault.code.as_str()
+    }
+
+    pub fn fields(&self) -> Vec<&str> {
+        self.fault.fields.iter().map(|f| f.field.as_str()).collect()
+    }
+}
+
+fn service_identity(name: &str, clock: &Clock) -> ServiceIdentity {
+    let mut seed = [0; 32];
+    for (to, from) in seed.iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+    ServiceIdentity::new(name, SigningKey::from_bytes(&seed), clock.clone())
+}
+
+fn behind_guard(service: Service, clock: &Clock) -> (LocalService, Vec<Task>) {
+    let known = ["gateway", "identity", "admin"];
+    let keys = known.map(|name| (name.to_owned(), vec![service_identity(name, clock).public_key()]));
+    let settings = GuardSettings {
+        service: service.name.to_owned(),
+        contract: Contract::load().unwrap(),
+        issuers: Issuers::new(service.name, BTreeMap::from(keys)),
+        opener: Opener::new(service.name, vec![ActorKey(SEAL)]),
+        extra_methods: BTreeMap::new(),
+        clock: clock.clone(),
+        telemetry: Telemetry::off(),
+    };
+    (guarded(service.routes, settings), service.tasks)
+}
+
+impl Rig {
+    pub async fn start(base: Base) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = |name: &str| match base {
+            Base::Sqlite => format!("sqlite:{}", folder.path().join(format!("{name}.db")).display()),
+            Base::Postgres => beem_testkit::postgres::fresh_database(),
+        };
+        let (identity_url, authz_url) = (url("identity"), url("authz"));
+        let clock = Clock::manual(Moment::from_unix_s(1_800_000_000));
+        let entropy = Entropy::System;
+        let database =
+            Database::connect(&DatabaseSettings::at(authz_url), clock.clone(), entropy.clone()).await.unwrap();
+        let deps = AuthzDeps {
+            database,
+            cache: StandingCache::in_process(1_000),
+            signing_key: SigningKey::from_bytes(&[9; 32]),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            telemetry: Telemetry::off(),
+        };
+        let authz = beem_authz::build(AuthzSettings::default(), deps).await.unwrap();
+        let (authz, _) = behind_guard(authz, &clock);
+        let gate = Gate::default();
+        let gated = {
+            let gate = gate.clone();
+            BoxCloneSyncService::new(tower::service_fn(move |request| {
+                let (gate, authz) = (gate.clone(), authz.clone());
+                async move { Ok::<_, Infallible>(gate.pass(request, authz).await) }
+            }))
+        };
+        let authz = Link::local("authz", gated, service_identity("identity", &clock), Telemetry::off());
+        let identity = Identity::start(&identity_url, &authz, &clock, &entropy, None).await.unwrap();
+        Self { _folder: folder, identity_url, authz, gate, clock, entropy, identity }
+    }
+
+    /// As after `kill -9`: whatever ran is gone, another process opens the database, and leases have lapsed.
+    pub async fn restart(&mut self) {
+        self.clock.advance_ms(16_000);
+        self.gate.open();
+        self.identity = self.another(None).await.unwrap();
+    }
+
+    /// Another process on identity's database.
+    pub async fn another(&self, environment: Option<Environment>) -> Result<Identity, Fault> {
+        Identity::start(&self.identity_url, &self.authz, &self.clock, &self.entropy, environment).await
+    }
+
+    /// Starts identity's background loops.
+    pub fn run_tasks(&self) {
+        for task in &self.identity.tasks {
+            self.identity.running.supervise(task.clone());
+        }
+    }
+
+    /// Waits until every saga has ended, moving time on so that those given back are taken up.
+    pub async fn sagas_ended(&self) {
+        for _ in 0..600 {
+            let sql = "SELECT count(*) AS n FROM claims WHERE state = 'RUNNING'";
+            let row = beem_database::Sql::row(self.identity.db.read(), sql, vec![]).await.unwrap().unwrap();
+            if row.try_get::<i64>("", "n").unwrap() == 0 {
+                return;
+            }
+            self.clock.advance_ms(1_000);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("a saga did not end");
+    }
+
+    /// A public key nobody has used.
+    pub fn new_pem(&self) -> String {
+        PrivateKey::generate(KeyKind::Ed25519, &self.entropy).unwrap().public().pem()
+    }
+
+    /// An account with its first client, as an actor.
+    pub async fn owner(&self, effect_key: &str) -> Actor {
+        let asked = self.new_account(effect_key);
+        let made = self.create_account(&asked).await.unwrap().body;
+        self.actor(&made.account_id, &made.client_principal_id, RoleSet::ALL)
+    }
+
+    pub fn new_account(&self, effect_key: &str) -> wire::CreateAccountRequest {
+        wire::CreateAccountRequest {
+            effect_key: effect_key.into(),
+            name: format!("Account {effect_key}"),
+            owner_email: "owner@example.com".into(),
+            client_name: "first".into(),
+            client_public_key: self.new_pem(),
+        }
+    }
+
+    pub fn actor(&self, account: &str, principal: &str, roles: RoleSet) -> Actor {
+        Actor {
+            account: account.parse().unwrap(),
+            principal: principal.parse().unwrap(),
+            kind: PrincipalKind::Client,
+            authenticated_by: AuthenticatedBy::Signature,
+            name: "a client".into(),
+            roles,
+            standing_version: 1,
+            address: "203.0.113.9".parse().unwrap(),
+            request: RequestId::draw(self.clock.now(), &self.entropy),
+            key_fingerprint: "ab".repeat(32),
+            request_key: String::new(),
+        }
+    }
+
+    /// The client as an actor with the roles it was answered with.
+    pub fn acting(&self, client: &wire::Client) -> Actor {
+        self.actor(&client.account_id, &client.id, RoleSet::parse(&client.roles).unwrap())
+    }
+
+    pub async fn create_account(
+        &self,
+        asked: &wire::CreateAccountRequest,
+    ) -> Result<Answer<wire::CreateAccountResponse>, Refusal> {
+        self.internal("/beem.identity.v1.Directory/CreateAccount", asked.clone()).await
+    }
+
+    /// A method for services: as the operator where it is theirs, else as the gateway.
+    pub async fn internal<Q, A>(&self, method: &'static str, asked: Q) -> Result<Answer<A>, Refusal>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
+        let admin = ["CreateAccount", "ListAccounts"].iter().any(|name| method.ends_with(name));
+        let link = if admin { &self.identity.admin } else { &self.identity.gateway };
+        unary(link.clone(), method, Request::new(asked)).await
+    }
+
+    /// A method of an actor, under a request key, sealed as the gateway seals it.
+    pub async fn call<Q, A>(
+        &self,
+        actor: &Actor,
+        key: &str,
+        method: &'static str,
+        asked: Q,
+    ) -> Result<Answer<A>, Refusal>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
+        let actor = Actor { request_key: key.to_owned(), ..actor.clone() };
+        let sealer = Sealer::new(BTreeMap::from([("identity".to_owned(), ActorKey(SEAL))]));
+        let sealed =
+            sealer.seal(&actor, "identity", method, &asked.encode_to_vec(), self.clock.now()).unwrap();
+        let mut request = Request::new(asked);
+        let bin = request.metadata_mut();
+        bin.insert_bin(metadata::ACTOR, MetadataValue::from_bytes(&sealed.actor));
+        bin.insert_bin(metadata::ACTOR_SEAL, MetadataValue::from_bytes(&sealed.seal));
+        unary(self.identity.gateway.clone(), method, request).await
+    }
+}
+
+async fn unary<Q, A>(link: Link, method: &'static str, request: Request<Q>) -> Result<Answer<A>, Refusal>
+where
+    Q: Message + Clone + 'static,
+    A: Message + Default + 'static,
+{
+    let mut grpc = tonic::client::Grpc::new(link);
+    grpc.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<Q, A>::default();
+    match grpc.unary(request, PathAndQuery::from_static(method), codec).await {
+        Ok(answer) => {
+            let replayed = answer.metadata().get(metadata::REPLAYED).is_some();
+            Ok(Answer { body: answer.into_inner(), replayed })
+        }
+        Err(status) => {
+            let replayed = status.metadata().get(metadata::REPLAYED).is_some();
+            Err(Refusal { fault: status.into(), replayed })
+        }
+    }
+}
+
+impl Identity {
+    async fn start(
+        url: &str,
+        authz: &Link,
+        clock: &Clock,
+        entropy: &Entropy,
+        environment: Option<Environment>,
+    ) -> Result<Self, Fault> {
+        let db = Database::connect(&DatabaseSettings::at(url), clock.clone(), entropy.clone()).await?;
+        let deps = IdentityDeps {
+            database: db.clone(),
+            authz: authz.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            telemetry: Telemetry::off(),
+            environment,
+        };
+        let service = beem_identity::build(IdentitySettings::default(), deps).await?;
+        let (service, tasks) = behind_guard(service, clock);
+        let link =
+            |name| Link::local("identity", service.clone(), service_identity(name, clock), Telemetry::off());
+        let running = Tasks::new(Telemetry::off());
+        Ok(Self { db, gateway: link("gateway"), admin: link("admin"), tasks, running })
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        self.running.cancelled().cancel();
+    }
+}

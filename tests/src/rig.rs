@@ -1,0 +1,263 @@
+//! An installation under test, embedded or clustered, with what tests do to it. Two of each shape are shared by a whole test
+//! binary: plain ones, and guarded ones that stand behind a trusted proxy and have low limits. Whoever stops or
+//! kills something starts an installation of its own.
+
+use crate::client::Client;
+use crate::creds::{Creds, new_key};
+use crate::embedded::Embedded;
+use beem_roles::Role;
+use beem_signing::{Algorithm, KeyKind};
+use beem_testkit::cluster::{Cluster, Options, beem_bin};
+use beem_testkit::{postgres, redis};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Requests a second that no test reaches.
+const UNLIMITED: &str = "100000";
+
+/// Requests a second of one client of a guarded installation; twice as many at once.
+pub const GUARDED_CLIENT_PER_S: u32 = 5;
+
+/// Requests a second of one address of a guarded installation; twice as many at once.
+pub const GUARDED_ADDRESS_PER_S: u32 = 8;
+
+/// Where a gateway is.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    pub address: SocketAddr,
+}
+
+/// What runs.
+#[derive(Debug)]
+pub enum Shape {
+    Embedded(Embedded),
+    Clustered(Box<Cluster>),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Rig {
+    pub shape: Shape,
+    /// One, or two of a cluster.
+    pub gateways: Vec<Gateway>,
+    /// The first account's client, with all 15 roles.
+    pub main: Creds,
+    accounts: AtomicU32,
+}
+
+type Shared = OnceLock<Result<Rig, String>>;
+
+impl Rig {
+    /// The embedded installation that this test binary shares.
+    pub fn embedded() -> &'static Self {
+        static RIG: Shared = OnceLock::new();
+        shared(&RIG, || Self::start_embedded_with(&unlimited(), true))
+    }
+
+    /// The cluster that this test binary shares.
+    pub fn clustered() -> &'static Self {
+        static RIG: Shared = OnceLock::new();
+        shared(&RIG, || Self::start_clustered_with(&unlimited(), true))
+    }
+
+    /// The embedded installation with low limits that takes this machine for a proxy.
+    pub fn guarded_embedded() -> &'static Self {
+        static RIG: Shared = OnceLock::new();
+        shared(&RIG, || Self::start_embedded_with(&guarded(), true))
+    }
+
+    /// The cluster with low limits that takes this machine for a proxy.
+    pub fn guarded_clustered() -> &'static Self {
+        static RIG: Shared = OnceLock::new();
+        shared(&RIG, || Self::start_clustered_with(&guarded(), true))
+    }
+
+    /// An embedded installation of the caller's own, with these settings (`BEEM__…`); it ends on drop.
+    #[must_use]
+    pub fn start_embedded(settings: &[(&str, &str)]) -> Self {
+        Self::start_embedded_with(&more(settings), false).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// A cluster of the caller's own, on databases of its own, with these settings; it ends on drop.
+    #[must_use]
+    pub fn start_clustered(settings: &[(&str, &str)]) -> Self {
+        Self::start_clustered_with(&more(settings), false).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn start_embedded_with(settings: &[(String, String)], ends_with_thread: bool) -> Result<Self, String> {
+        let embedded = Embedded::start(&beem_bin(), settings, ends_with_thread)?;
+        let (main, url) = Creds::load(&embedded.data_dir().join("credentials"))?;
+        let address = embedded.address;
+        if url != format!("http://{address}") {
+            return Err(format!("client.json says {url}, it listens on {address}"));
+        }
+        Self::of(Shape::Embedded(embedded), vec![Gateway { url, address }], main)
+    }
+
+    fn start_clustered_with(settings: &[(String, String)], ends_with_thread: bool) -> Result<Self, String> {
+        let mut options = Options::new(beem_bin(), postgres::shared(), redis::fresh_database());
+        options.envs = settings.to_vec();
+        options.ends_with_thread = ends_with_thread;
+        let cluster = Cluster::start(&options)?;
+        let gateways = (1..=options.gateways).map(|n| cluster.address(&format!("gateway-{n}")));
+        let gateways = gateways.map(|a| a.map(|address| Gateway { url: format!("http://{address}"), address }));
+        let gateways = gateways.collect::<Result<Vec<_>, _>>()?;
+        let (main, _) = Creds::load(&cluster.create_account("Main", "credentials")?)?;
+        Self::of(Shape::Clustered(Box::new(cluster)), gateways, main)
+    }
+
+    fn of(shape: Shape, gateways: Vec<Gateway>, main: Creds) -> Result<Self, String> {
+        Ok(Self { shape, gateways, main, accounts: AtomicU32::new(0) })
+    }
+
+    /// The main client at the first gateway.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.as_client(&self.main)
+    }
+
+    /// Any client at the first gateway.
+    #[must_use]
+    pub fn as_client(&self, creds: &Creds) -> Client {
+        Client { creds: creds.clone(), gateway: self.gateways[0].clone() }
+    }
+
+    /// Any client at every gateway.
+    pub fn everywhere<'a>(&'a self, creds: &'a Creds) -> impl Iterator<Item = Client> + 'a {
+        self.gateways.iter().map(|gateway| Client { creds: creds.clone(), gateway: gateway.clone() })
+    }
+
+    /// A new client of the main account with these roles and a fresh Ed25519 key, made through the public API.
+    pub async fn new_client(&self, roles: &[Role]) -> Creds {
+        self.client().new_client(&json!({ "roles": roles.iter().map(|r| r.short()).collect::<Vec<_>>() })).await
+    }
+
+    /// Another account, with its first client of all 15 roles, made by `beem admin`.
+    #[must_use]
+    pub fn new_account(&self) -> Creds {
+        let name = format!("account-{}", self.accounts.fetch_add(1, Ordering::Relaxed));
+        let folder = match &self.shape {
+            Shape::Clustered(cluster) => cluster.create_account(&name, &name).unwrap(),
+            Shape::Embedded(embedded) => {
+                let folder = embedded.data_dir().with_file_name(&name);
+                let email = format!("owner@{name}.example");
+                let made = self.beem(&[
+                    "admin",
+                    "create-account",
+                    "--name",
+                    &name,
+                    "--owner-email",
+                    &email,
+                    "--client-key-out",
+                    folder.to_str().unwrap(),
+                ]);
+                assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+                folder
+            }
+        };
+        Creds::load(&folder).unwrap().0
+    }
+
+    /// Runs the binary to its end against this installation: `--data-dir` or the operator's `--config` is added.
+    #[must_use]
+    pub fn beem(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(beem_bin());
+        command.args(args);
+        match &self.shape {
+            Shape::Embedded(embedded) => command.arg("--data-dir").arg(embedded.data_dir()),
+            Shape::Clustered(cluster) => command.arg("--config").arg(cluster.folder().join("admin.toml")),
+        };
+        command.output().unwrap()
+    }
+
+    /// The cluster, to be broken; only an installation of one's own is mutable.
+    pub fn cluster_mut(&mut self) -> &mut Cluster {
+        match &mut self.shape {
+            Shape::Clustered(cluster) => cluster,
+            Shape::Embedded(_) => panic!("this installation is embedded"),
+        }
+    }
+
+    /// The embedded process, likewise.
+    pub fn embedded_mut(&mut self) -> &mut Embedded {
+        match &mut self.shape {
+            Shape::Embedded(embedded) => embedded,
+            Shape::Clustered(_) => panic!("this installation is a cluster"),
+        }
+    }
+
+    /// Where the settings, certificates and logs of a cluster are.
+    #[must_use]
+    pub fn cluster_folder(&self) -> PathBuf {
+        match &self.shape {
+            Shape::Clustered(cluster) => cluster.folder().to_owned(),
+            Shape::Embedded(_) => panic!("this installation is embedded"),
+        }
+    }
+}
+
+impl Client {
+    /// A new client of this client's account with a fresh Ed25519 key. `fields` are those of CreateClient beside name and
+    /// key.
+    pub async fn new_client(&self, fields: &Value) -> Creds {
+        self.new_client_of(KeyKind::Ed25519, fields).await
+    }
+
+    /// The same with a key of any kind.
+    pub async fn new_client_of(&self, kind: KeyKind, fields: &Value) -> Creds {
+        let key = new_key(kind);
+        let mut body = json!({ "name": "made by a test", "publicKey": key.public().pem() });
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            body[name] = value.clone();
+        }
+        let made = self.post("/platform/v1/clients", &body).await.expect(201);
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        Creds {
+            id: text("id"),
+            client_id: text("clientId"),
+            account_id: text("accountId"),
+            algorithm: Algorithm::clone(&key.kind().default_algorithm()),
+            key,
+        }
+    }
+}
+
+fn unlimited() -> Vec<(String, String)> {
+    more(&[])
+}
+
+fn more(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let rates = [("BEEM__GATEWAY__RATES__CLIENT_PER_S", UNLIMITED), ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", UNLIMITED)];
+    let all = rates.iter().chain(settings);
+    all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn guarded() -> Vec<(String, String)> {
+    more(&[
+        ("BEEM__GATEWAY__RATES__CLIENT_PER_S", &GUARDED_CLIENT_PER_S.to_string()),
+        ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", &GUARDED_ADDRESS_PER_S.to_string()),
+        ("BEEM__GATEWAY__TRUSTED_PROXIES", "[\"127.0.0.1/32\"]"),
+    ])
+}
+
+/// Starts what a whole binary shares on a thread that never ends: a static is never dropped, so the system is told to end
+/// the servers with the thread that started them. A start that failed is told to everyone who asks, once it failed.
+fn shared(rig: &'static Shared, start: impl FnOnce() -> Result<Rig, String> + Send + 'static) -> &'static Rig {
+    let started = rig.get_or_init(|| {
+        let (give, take) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = give.send(start());
+            loop {
+                std::thread::park();
+            }
+        });
+        take.recv().unwrap_or_else(|_| Err("the installation could not be started, see above".into()))
+    });
+    started.as_ref().unwrap_or_else(|e| panic!("{e}"))
+}
