@@ -11,7 +11,13 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 pub const DOMAIN: &str = "beem.dev";
 
 impl From<Fault> for Status {
+    /// The source ends here, so here it is logged, once: what is our fault as an error, a part that is away as a warning.
     fn from(fault: Fault) -> Self {
+        match fault.code {
+            Code::Internal => tracing::error!(reason = ?fault, "an internal fault is answered"),
+            Code::Unavailable => tracing::warn!(reason = ?fault, "a part of the system is away"),
+            _ => {}
+        }
         let mut details = ErrorDetails::new();
         details.set_error_info(fault.code.as_str(), DOMAIN, HashMap::new());
         if !fault.fields.is_empty() {

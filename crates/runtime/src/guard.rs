@@ -3,6 +3,8 @@
 //! handler with panics caught. Nothing about a caller is taken from where it connects from.
 
 use crate::frame;
+use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use beem_caller::{Actor, Call, Caller, Issuers, Opener, metadata};
 use beem_clock::Clock;
 use beem_fault::{Code, Fault};
@@ -31,6 +33,12 @@ pub const MAX_REQUEST_BYTES: usize = 2 * 1024 * 1024;
 
 /// No call is served longer than this, whatever its caller asks for.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
+
+/// Binary metadata is base64, padded or not (gRPC over HTTP/2, "Binary-Header").
+const BINARY: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// What a guard judges by.
 #[derive(Clone)]
@@ -77,7 +85,12 @@ impl Guard {
         let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
         let span = beem_telemetry::server_span(path, request.headers(), service);
         let answer = self.judged(routes, request, began).instrument(span.clone()).await;
-        let answer = answer.unwrap_or_else(|fault| Status::from(fault).into_http());
+        let answer = answer.unwrap_or_else(|fault| {
+            if fault.code == Code::SessionInvalid {
+                tracing::warn!(parent: &span, reason = ?fault, "a call was refused: its caller is not proven");
+            }
+            Status::from(fault).into_http()
+        });
         let code = Status::from_header_map(answer.headers()).map_or(GrpcCode::Ok, |s| s.code());
         beem_telemetry::server_outcome(&span, code);
         self.settings.telemetry.meters().rpc_server(path, code, began.elapsed().as_secs_f64());
@@ -170,7 +183,7 @@ fn deadline(headers: &HeaderMap, began: Instant) -> Instant {
 
 fn record(headers: &HeaderMap) -> Result<Option<Actor>, Fault> {
     let Some(bytes) = binary(headers, metadata::ACTOR_RECORD)? else { return Ok(None) };
-    let actor = beem_proto::access::v1::Actor::decode(bytes.as_ref()).map_err(Fault::internal)?;
+    let actor = beem_proto::access::v1::Actor::decode(bytes.as_slice()).map_err(Fault::internal)?;
     Actor::from_wire(&actor).map(Some)
 }
 
@@ -178,11 +191,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn binary(headers: &HeaderMap, name: &str) -> Result<Option<Bytes>, Fault> {
+fn binary(headers: &HeaderMap, name: &str) -> Result<Option<Vec<u8>>, Fault> {
     let Some(value) = headers.get(name) else { return Ok(None) };
-    let value = tonic::metadata::BinaryMetadataValue::try_from(value.as_bytes());
-    let bytes = value.ok().and_then(|v| v.to_bytes().ok());
-    bytes.map(Some).ok_or_else(|| Fault::new(Code::SessionInvalid, "the caller could not be proven"))
+    let bytes = BINARY.decode(value.as_bytes());
+    bytes.map(Some).map_err(|e| Fault::new(Code::SessionInvalid, "the caller could not be proven").caused_by(e))
 }
 
 fn into_infallible<T>(outcome: Result<T, Infallible>) -> T {

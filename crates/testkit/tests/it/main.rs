@@ -1,7 +1,8 @@
 //! The servers themselves: they start, are killed, recover and leave nothing behind.
 
 use beem_testkit::cluster::{Cluster, Options, http_status};
-use beem_testkit::{postgres, redis};
+use beem_testkit::{eventually, postgres, redis};
+use std::time::Duration;
 
 #[test]
 fn postgres_keeps_committed_rows_over_a_kill() {
@@ -59,4 +60,19 @@ fn a_cluster_starts_its_processes_and_each_can_be_killed_and_started_again() {
     let folder = cluster.folder().to_owned();
     drop(cluster);
     assert!(!folder.exists() && http_status(address, "/readyz").is_none());
+}
+
+/// What keeps a killed `cargo xtask` from leaving servers behind. A thread's end stands for the process's.
+#[cfg(target_os = "linux")]
+#[test]
+fn servers_end_with_the_thread_that_started_them_when_asked_to() {
+    let start = || {
+        let postgres = postgres::Options { ends_with_thread: true, ..postgres::Options::default() };
+        let redis = redis::Options { ends_with_thread: true };
+        (postgres::Server::start_with(postgres).unwrap(), redis::Server::start_with(redis).unwrap())
+    };
+    let (postgres, redis) = std::thread::spawn(start).join().unwrap();
+    let gone =
+        || Ok((redis.flush().is_err() && postgres.sql("postgres", "SELECT 1;").is_err()).then_some(()));
+    eventually("both are gone", Duration::from_secs(20), gone).unwrap();
 }

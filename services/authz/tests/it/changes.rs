@@ -203,12 +203,17 @@ async fn a_broken_rule_is_recorded_once(rig: Rig) {
     let helper = rig.client(set([ClientOperator])).await;
     let target = rig.client(set([LedgerViewer])).await;
     let rekey = PrepareChangeRequest { rekey: true, ..rig.change("k", target, helper) };
+    let record = Some(rig.actor(helper));
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
     for _ in 0..2 {
-        assert_eq!(code(rig.prepare(rekey.clone()).await), Code::RoleNotHeld);
+        let call = beem_caller::Call { deadline, request: None, record: record.clone() };
+        let answer = beem_caller::scope(call, rig.prepare(rekey.clone())).await;
+        assert_eq!(code(answer), Code::RoleNotHeld);
     }
     let rows = beem_events::audit::unpushed(&rig.place.database, 10).await.unwrap();
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((row.row.action.as_str(), row.row.outcome.as_str()), ("PrepareChange", "role-not-held"));
     assert_eq!((&row.row.target_id, row.row.account_id), (&target.to_string(), Some(rig.account)));
     assert_eq!(row.row.actor["principalId"], helper.to_string());
+    assert_eq!((row.row.address.as_str(), row.row.key_fingerprint.as_str()), ("127.0.0.1", "f00d"));
 }

@@ -1,5 +1,11 @@
 //! authz over its own gRPC face, behind the guard, in both shapes: SQLite with the cache in process, and PostgreSQL with
 //! Redis. `cargo xtask test` starts the servers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what these tests cannot do without stops them"
+)]
 
 mod changes;
 mod concurrency;

@@ -13,8 +13,8 @@ use beem_link::Link;
 use beem_proto::Contract;
 use beem_proto::authz::v1::standings_client::StandingsClient;
 use beem_proto::authz::v1::{
-    CommitChangeRequest, CreateStandingRequest, GetStandingRequest, PrepareChangeRequest, PutAccountRequest, SignedStanding,
-    Standing,
+    CommitChangeRequest, CreateStandingRequest, GetStandingRequest, PrepareChangeRequest, PutAccountRequest,
+    SignedStanding, Standing,
 };
 use beem_redis::Redis;
 use beem_roles::{Role, RoleSet};
@@ -162,24 +162,28 @@ impl Rig {
         PrincipalId::draw(self.place.clock.now(), &self.place.entropy)
     }
 
-    /// A request of a client without any role, sealed as the gateway seals it.
-    pub fn as_client<T: Message>(&self, method: &str, message: T) -> Request<T> {
-        let now = self.place.clock.now();
-        let actor = Actor {
+    /// A principal as the gateway proved it, without any role.
+    pub fn actor(&self, principal: PrincipalId) -> Actor {
+        Actor {
             account: self.account,
-            principal: self.new_id(),
+            principal,
             kind: PrincipalKind::Client,
             authenticated_by: AuthenticatedBy::Signature,
             name: "someone".into(),
             roles: RoleSet::EMPTY,
             standing_version: 1,
             address: std::net::Ipv4Addr::LOCALHOST.into(),
-            request: RequestId::draw(now, &self.place.entropy),
-            key_fingerprint: String::new(),
+            request: RequestId::draw(self.place.clock.now(), &self.place.entropy),
+            key_fingerprint: "f00d".into(),
             request_key: String::new(),
-        };
+        }
+    }
+
+    /// A request from outside, sealed as the gateway seals it.
+    pub fn sealed<T: Message>(&self, actor: &Actor, method: &str, message: T) -> Request<T> {
+        let now = self.place.clock.now();
         let sealer = Sealer::new(BTreeMap::from([("authz".into(), ACTOR_KEY)]));
-        let sealed = sealer.seal(&actor, "authz", method, &message.encode_to_vec(), now).unwrap();
+        let sealed = sealer.seal(actor, "authz", method, &message.encode_to_vec(), now).unwrap();
         let mut request = Request::new(message);
         request.metadata_mut().insert_bin(metadata::ACTOR, MetadataValue::from_bytes(&sealed.actor));
         request.metadata_mut().insert_bin(metadata::ACTOR_SEAL, MetadataValue::from_bytes(&sealed.seal));

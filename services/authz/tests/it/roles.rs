@@ -9,7 +9,7 @@ use beem_roles::Role;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_catalogue_has_fifteen_roles_in_order_and_seven_bundles() {
     let rig = Rig::build(Place::new(Shape::Embedded).await, cache(Shape::Embedded)).await;
-    let request = rig.as_client("/beem.authz.v1.Roles/ListRoles", ListRolesRequest {});
+    let request = rig.sealed(&rig.actor(rig.new_id()), "/beem.authz.v1.Roles/ListRoles", ListRolesRequest {});
     let answer = told(RolesClient::new(rig.link.clone()).list_roles(request).await).unwrap();
     let ids: Vec<_> = answer.roles.iter().map(|r| r.id.clone()).collect();
     assert_eq!(ids, Role::ALL.map(Role::full));

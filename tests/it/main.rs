@@ -1,0 +1,15 @@
+//! The end-to-end tests: what 2-public-api of the contract promises, asked of whole installations over the wire, embedded and
+//! clustered. Run them with `cargo xtask test`, which starts what they need.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what these tests cannot do without stops them"
+)]
+
+mod cli;
+mod flows;
+mod foreign;
+mod matrix;
+mod signed_requests;
