@@ -17,7 +17,8 @@ impl Client {
     /// A request of this client, not yet signed.
     #[must_use]
     pub fn forge(&self, method: &str, target: &str) -> Forge {
-        let wire = Wire::new(self.gateway.address, method, target);
+        let mut wire = Wire::new(self.gateway.address, method, target);
+        self.gateway.url.trim_start_matches("http://").clone_into(&mut wire.host);
         Forge::new(wire, &self.creds, &self.gateway.url)
     }
 

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::creds::{Creds, new_key};
 use crate::embedded::Embedded;
 use beem_roles::Role;
-use beem_signing::{Algorithm, KeyKind};
+use beem_signing::KeyKind;
 use beem_testkit::cluster::{Cluster, Options, beem_bin};
 use beem_testkit::{postgres, redis};
 use serde_json::{Value, json};
@@ -25,10 +25,15 @@ pub const GUARDED_CLIENT_PER_S: u32 = 5;
 /// Requests a second of one address of a guarded installation; twice as many at once.
 pub const GUARDED_ADDRESS_PER_S: u32 = 8;
 
+/// What callers call a guarded installation; both gateways of its cluster.
+pub const GUARDED_ORIGIN: &str = "http://beem.test";
+
+const PUBLIC_ORIGINS: &str = "BEEM__GATEWAY__PUBLIC_ORIGINS";
+
 /// Where a gateway is.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    /// `http://127.0.0.1:PORT`
+    /// What callers call it: `http://127.0.0.1:PORT`, or [`GUARDED_ORIGIN`].
     pub url: String,
     pub address: SocketAddr,
 }
@@ -92,10 +97,11 @@ impl Rig {
 
     fn start_embedded_with(settings: &[(String, String)], ends_with_thread: bool) -> Result<Self, String> {
         let embedded = Embedded::start(&beem_bin(), settings, ends_with_thread)?;
-        let (main, url) = Creds::load(&embedded.data_dir().join("credentials"))?;
+        let (main, said) = Creds::load(&embedded.data_dir().join("credentials"))?;
         let address = embedded.address;
-        if url != format!("http://{address}") {
-            return Err(format!("client.json says {url}, it listens on {address}"));
+        let url = origin(settings, address);
+        if said != url {
+            return Err(format!("client.json says {said}, callers use {url}"));
         }
         Self::of(Shape::Embedded(embedded), vec![Gateway { url, address }], main)
     }
@@ -106,7 +112,7 @@ impl Rig {
         options.ends_with_thread = ends_with_thread;
         let cluster = Cluster::start(&options)?;
         let gateways = (1..=options.gateways).map(|n| cluster.address(&format!("gateway-{n}")));
-        let gateways = gateways.map(|a| a.map(|address| Gateway { url: format!("http://{address}"), address }));
+        let gateways = gateways.map(|a| a.map(|address| Gateway { url: origin(settings, address), address }));
         let gateways = gateways.collect::<Result<Vec<_>, _>>()?;
         let (main, _) = Creds::load(&cluster.create_account("Main", "credentials")?)?;
         Self::of(Shape::Clustered(Box::new(cluster)), gateways, main)
@@ -222,7 +228,7 @@ impl Client {
             id: text("id"),
             client_id: text("clientId"),
             account_id: text("accountId"),
-            algorithm: Algorithm::clone(&key.kind().default_algorithm()),
+            algorithm: key.kind().default_algorithm(),
             key,
         }
     }
@@ -243,7 +249,15 @@ fn guarded() -> Vec<(String, String)> {
         ("BEEM__GATEWAY__RATES__CLIENT_PER_S", &GUARDED_CLIENT_PER_S.to_string()),
         ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", &GUARDED_ADDRESS_PER_S.to_string()),
         ("BEEM__GATEWAY__TRUSTED_PROXIES", "[\"127.0.0.1/32\"]"),
+        (PUBLIC_ORIGINS, &format!("[\"{GUARDED_ORIGIN}\"]")),
     ])
+}
+
+/// The first public origin: of the settings, or of the address.
+fn origin(settings: &[(String, String)], address: SocketAddr) -> String {
+    let listed = settings.iter().find(|(key, _)| key == PUBLIC_ORIGINS);
+    let first = listed.and_then(|(_, value)| value.split('"').nth(1).map(str::to_owned));
+    first.unwrap_or_else(|| format!("http://{address}"))
 }
 
 /// Starts what a whole binary shares on a thread that never ends: a static is never dropped, so the system is told to end

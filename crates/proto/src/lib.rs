@@ -11,7 +11,14 @@ pub use rules::{Access, Body, Contract, HttpBinding, Method, RuleError, Verb};
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/beem.bin"));
 
 /// Generated code, laid out as its packages are, since it refers to itself by relative paths.
-#[allow(clippy::all, clippy::as_conversions, clippy::unwrap_used, clippy::too_many_lines, reason = "generated")]
+#[allow(
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::as_conversions,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    reason = "generated"
+)]
 pub mod beem {
     pub mod access {
         pub mod v1 {

@@ -163,3 +163,44 @@ impl Settings {
         self.services.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn keys(value: &Value, path: &str, out: &mut Vec<String>) {
+        let Value::Object(members) = value else { return };
+        for (name, member) in members {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            keys(member, &path, out);
+            out.push(path);
+        }
+    }
+
+    /// The file in `deploy/` is what people read: it has every key that has a default, with that default.
+    #[test]
+    fn the_documented_settings_are_the_defaults() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/config/beem.toml");
+        let loaded: Settings = beem_settings::load(Some(&file), &[]).unwrap();
+        let (loaded, default) =
+            (serde_json::to_value(loaded).unwrap(), serde_json::to_value(Settings::default()).unwrap());
+        assert_eq!(loaded, default);
+        let written: toml::Table = std::fs::read_to_string(&file).unwrap().parse().unwrap();
+        let mut there = Vec::new();
+        keys(&serde_json::to_value(written).unwrap(), "", &mut there);
+        let mut wanted = Vec::new();
+        keys(&default, "", &mut wanted);
+        let without_default =
+            ["redis", "grpc", "admin_listen", "database", "peers", "internal_services", "keys.standing", "telemetry.otlp_endpoint"];
+        let missing: Vec<_> =
+            wanted.iter().filter(|k| !there.contains(k) && !without_default.contains(&k.as_str())).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn a_service_that_does_not_exist_is_named() {
+        let settings = Settings { services: vec!["ledgre".into()], ..Settings::default() };
+        assert!(settings.running().unwrap_err().contains("ledgre"));
+    }
+}

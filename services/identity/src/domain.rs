@@ -9,8 +9,8 @@ mod text;
 
 pub use account::{Account, AccountPatch, BaseCurrency, FeePayer, GrantPolicy, require_roles};
 pub use client::{
-    Client, ClientPatch, Key, MAX_RETIREMENT_S, NetworkChange, NewClient, RetiringKey, Rotation, Use, judge_delete,
-    judge_rotation, judge_update,
+    Client, ClientPatch, Key, MAX_RETIREMENT_S, NetworkChange, NewClient, RetiringKey, Rotation, Use,
+    judge_delete, judge_rotation, judge_update,
 };
 pub use installation::{Environment, Installation};
 pub use problems::Problems;

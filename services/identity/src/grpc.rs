@@ -22,7 +22,11 @@ pub struct Grpc(pub Operations);
 
 impl Grpc {
     /// A write of an actor under its request key.
-    async fn write<Q: Message, A: Message + Default>(&self, rpc: &'static str, request: Request<Q>) -> Answer<A> {
+    async fn write<Q: Message, A: Message + Default>(
+        &self,
+        rpc: &'static str,
+        request: Request<Q>,
+    ) -> Answer<A> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         let bytes = request.get_ref().encode_to_vec();
@@ -70,7 +74,10 @@ fn refused(fault: Fault) -> Status {
 
 #[tonic::async_trait]
 impl wire::clients_server::Clients for Grpc {
-    async fn list_clients(&self, request: Request<wire::ListClientsRequest>) -> Answer<wire::ListClientsResponse> {
+    async fn list_clients(
+        &self,
+        request: Request<wire::ListClientsRequest>,
+    ) -> Answer<wire::ListClientsResponse> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         self.0.list_clients(actor, request.get_ref()).await.map(Response::new).map_err(refused)
@@ -96,7 +103,10 @@ impl wire::clients_server::Clients for Grpc {
         self.write(DELETE_CLIENT, request).await
     }
 
-    async fn rotate_client_key(&self, request: Request<wire::RotateClientKeyRequest>) -> Answer<wire::Client> {
+    async fn rotate_client_key(
+        &self,
+        request: Request<wire::RotateClientKeyRequest>,
+    ) -> Answer<wire::Client> {
         self.write(ROTATE_CLIENT_KEY, request).await
     }
 }
@@ -109,7 +119,10 @@ impl wire::accounts_server::Accounts for Grpc {
         self.0.get_account(actor).await.map(Response::new).map_err(refused)
     }
 
-    async fn update_account(&self, mut request: Request<wire::UpdateAccountRequest>) -> Answer<wire::Account> {
+    async fn update_account(
+        &self,
+        mut request: Request<wire::UpdateAccountRequest>,
+    ) -> Answer<wire::Account> {
         convert::sort_mask(&mut request.get_mut().present);
         self.write(UPDATE_ACCOUNT, request).await
     }
@@ -144,7 +157,10 @@ impl wire::directory_server::Directory for Grpc {
         answered(self.0.create_account(request.get_ref()).await)
     }
 
-    async fn list_accounts(&self, request: Request<wire::ListAccountsRequest>) -> Answer<wire::ListAccountsResponse> {
+    async fn list_accounts(
+        &self,
+        request: Request<wire::ListAccountsRequest>,
+    ) -> Answer<wire::ListAccountsResponse> {
         self.0.list_accounts(request.get_ref()).await.map(Response::new).map_err(refused)
     }
 

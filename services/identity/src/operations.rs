@@ -17,10 +17,10 @@ mod update_account;
 mod update_client;
 mod view;
 
+use crate::domain::Installation;
 use crate::grpc::json::ClientJson;
 use crate::peers::Authz;
 use crate::settings::IdentitySettings;
-use crate::domain::Installation;
 use beem_caller::Actor;
 use beem_database::Database;
 use beem_database::claims::{Outcome, RequestKey, fingerprint};
@@ -31,11 +31,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use create_client::CREATE_CLIENT;
-pub use view::ClientView;
 pub use delete_client::DELETE_CLIENT;
 pub use rotate_client_key::ROTATE_CLIENT_KEY;
 pub use update_account::UPDATE_ACCOUNT;
 pub use update_client::UPDATE_CLIENT;
+pub use view::ClientView;
 
 /// A saga that nobody waits for any more gives one run this long.
 const RESUMED_RUN: Duration = Duration::from_secs(10);
@@ -61,7 +61,13 @@ pub struct Operations {
 
 impl Operations {
     #[must_use]
-    pub fn new(db: Database, authz: Authz, json: ClientJson, settings: &IdentitySettings, installation: Installation) -> Self {
+    pub fn new(
+        db: Database,
+        authz: Authz,
+        json: ClientJson,
+        settings: &IdentitySettings,
+        installation: Installation,
+    ) -> Self {
         let means = Means {
             authz,
             json,
@@ -103,7 +109,10 @@ impl Operations {
             key: actor.request_key.clone(),
             fingerprint: fingerprint(rpc, request),
         };
-        let draw = || create_client::Ids::draw(self.db.clock().now(), self.db.entropy()).to_json();
+        let draw = || match rpc {
+            CREATE_CLIENT => create_client::Ids::draw(self.db.clock().now(), self.db.entropy()).to_json(),
+            _ => serde_json::Value::Null,
+        };
         let actor = actor.to_wire().encode_to_vec();
         self.sagas.run(&key, draw, request, &actor, beem_runtime::deadline(RESUMED_RUN)).await
     }

@@ -126,7 +126,8 @@ impl Authz {
     /// # Errors
     /// As [`Authz::prepare_change`].
     pub async fn commit_change(&self, effect_key: String) -> Result<Vec<u8>> {
-        let answer = self.client().commit_change(wire::CommitChangeRequest { effect_key }).await.map_err(expected)?;
+        let answer =
+            self.client().commit_change(wire::CommitChangeRequest { effect_key }).await.map_err(expected)?;
         Ok(answer.into_inner().encode_to_vec())
     }
 }
@@ -181,8 +182,10 @@ mod tests {
     fn only_decisions_of_authz_are_refusals() {
         let met = |code| expected(tonic::Status::from(Fault::new(code, "x")));
         for code in Code::ALL {
-            let decision =
-                matches!(code, Code::RoleNotHeld | Code::OwnPrincipal | Code::PrincipalDisabled | Code::ClientDeleted);
+            let decision = matches!(
+                code,
+                Code::RoleNotHeld | Code::OwnPrincipal | Code::PrincipalDisabled | Code::ClientDeleted
+            );
             assert_eq!(met(*code).is_refusal(), decision, "{code}");
         }
         assert_eq!(expected(tonic::Status::unavailable("gone")).code, Code::Unavailable);

@@ -19,7 +19,12 @@ pub struct IdentitySettings {
 
 impl Default for IdentitySettings {
     fn default() -> Self {
-        Self { base_currency: "USD".into(), change_patience_s: 5, purge_interval_s: 60, feed_retention_days: 30 }
+        Self {
+            base_currency: "USD".into(),
+            change_patience_s: 5,
+            purge_interval_s: 60,
+            feed_retention_days: 30,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Behind a trusted proxy and with low limits: whose address counts, and how often one may call.
 
 use super::ME;
-use beem_signing::KeyKind;
-use beem_tests::rig::{GUARDED_ADDRESS_PER_S, GUARDED_CLIENT_PER_S};
-use beem_tests::{Answer, Client, Creds, Forge, Rig, on_both_guarded_shapes};
 use beem_clock::Entropy;
+use beem_signing::KeyKind;
+use beem_tests::forge::unique;
+use beem_tests::rig::{GUARDED_ADDRESS_PER_S, GUARDED_CLIENT_PER_S};
+use beem_tests::{Answer, Client, Creds, Forge, Rig, Wire, on_both_guarded_shapes};
 use serde_json::json;
 
 /// An address nobody else calls from.
@@ -93,7 +94,7 @@ async fn one_address_has_its_own_limit(rig: &Rig) {
     let wires: Vec<_> = (0..GUARDED_ADDRESS_PER_S * 4)
         .map(|_| client.forge("GET", ME).with(bad).sign().header("x-forwarded-for", &place))
         .collect();
-    let answers = futures::future::join_all(wires.iter().map(beem_tests::Wire::send)).await;
+    let answers = futures::future::join_all(wires.iter().map(Wire::send)).await;
     let refused: Vec<_> = answers.iter().filter(|a| a.status != 401).collect();
     assert!(!refused.is_empty() && refused.len() < answers.len(), "{} of {}", refused.len(), answers.len());
     for answer in refused {
@@ -119,7 +120,27 @@ async fn row_25_a_bad_signature_uses_up_no_quota(rig: &Rig) {
     }
 }
 
+/// Every gateway serves the same origin and knows what the others have seen.
+async fn a_captured_write_is_refused_at_every_gateway(rig: &Rig) {
+    let owner = rig.new_account();
+    for nonce in [None, Some(unique())] {
+        let key = beem_tests::creds::new_key(KeyKind::Ed25519);
+        let body = json!({ "name": "captured", "publicKey": key.public().pem() });
+        let forge = rig.as_client(&owner).forge("POST", "/platform/v1/clients").json(&body);
+        let wire = forge.with(|f| f.nonce = nonce).sign();
+        let at = |client: &Client| {
+            let address = client.gateway.address;
+            Wire { address, ..wire.clone() }.header("x-forwarded-for", somewhere())
+        };
+        at(&rig.as_client(&owner)).send().await.expect(201);
+        for client in rig.everywhere(&owner) {
+            at(&client).send().await.refused(401, "signature-replayed");
+        }
+    }
+}
+
 on_both_guarded_shapes!(
+    a_captured_write_is_refused_at_every_gateway,
     a_trusted_proxy_says_who_calls,
     mapped_addresses_are_the_ipv4_addresses_they_are,
     one_client_has_its_own_limit,

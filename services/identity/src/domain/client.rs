@@ -145,7 +145,11 @@ impl Client {
 ///
 /// # Errors
 /// `client-deleted`, `own-principal`.
-pub fn judge_update(client: &Client, actor: PrincipalId, patch: &ClientPatch) -> Result<NetworkChange, Fault> {
+pub fn judge_update(
+    client: &Client,
+    actor: PrincipalId,
+    patch: &ClientPatch,
+) -> Result<NetworkChange, Fault> {
     refuse_deleted(client)?;
     let own = client.id == actor;
     if own && (patch.network.is_some() || patch.roles.is_some() || patch.enabled.is_some()) {
@@ -239,7 +243,10 @@ mod tests {
         assert_eq!(judge(&["10.1.0.0/16"]), NetworkChange::Narrower);
         assert_eq!(judge(&["10.1.0.0/16", "192.0.2.1/32"]), NetworkChange::Wider);
         assert_eq!(judge(&["0.0.0.0/0"]), NetworkChange::Wider);
-        assert_eq!(judge_update(&client(), somebody(), &ClientPatch::default()).unwrap(), NetworkChange::Unchanged);
+        assert_eq!(
+            judge_update(&client(), somebody(), &ClientPatch::default()).unwrap(),
+            NetworkChange::Unchanged
+        );
     }
 
     #[test]

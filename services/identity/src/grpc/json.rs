@@ -26,7 +26,8 @@ impl ClientJson {
     /// `internal` when it does not come out as JSON.
     pub fn of(&self, client: &wire::Client) -> Result<serde_json::Value> {
         let bytes = client.encode_to_vec();
-        let message = DynamicMessage::decode(self.descriptor.clone(), bytes.as_slice()).map_err(Fault::internal)?;
+        let message =
+            DynamicMessage::decode(self.descriptor.clone(), bytes.as_slice()).map_err(Fault::internal)?;
         // Defaults are written, absent optional fields are not; 64-bit integers are numbers.
         let options = SerializeOptions::new().skip_default_fields(false).stringify_64_bit_integers(false);
         message.serialize_with_options(serde_json::value::Serializer, &options).map_err(Fault::internal)

@@ -5,8 +5,8 @@ use super::{RESUMED_RUN, garbled};
 use crate::domain::{Account, Client};
 use crate::store;
 use beem_caller::{Actor, Call};
-use beem_database::sagas::SagaRun;
 use beem_database::Tx;
+use beem_database::sagas::SagaRun;
 use beem_events::audit::{self, NewAuditRow};
 use beem_fault::{Code, Fault, Kind, Result};
 use beem_ids::{AccountId, PrincipalId};
@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How often a change looks whether the one before it has ended.
-const LOOK: Duration = Duration::from_millis(25);
+/// How often a change looks whether the one before it has ended: first, and at last after doubling.
+const FIRST_LOOK: Duration = Duration::from_millis(25);
+const LAST_LOOK: Duration = Duration::from_millis(200);
 
 /// What a saga changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ where
 {
     let judge = &judge;
     let begun = run.step("begin", || async move {
-        let give_up = Instant::now() + patience;
+        let mut queue = Queue::new(patience);
         loop {
             let taken = run.db().write(|tx| {
                 Box::pin(async move {
@@ -131,7 +132,7 @@ where
             });
             match taken.await? {
                 Some(plan) => return keep(&plan),
-                None => next_look(give_up).await?,
+                None => queue.wait().await?,
             }
         }
     });
@@ -153,7 +154,7 @@ where
 {
     let judge = &judge;
     let begun = run.step("begin", || async move {
-        let give_up = Instant::now() + patience;
+        let mut queue = Queue::new(patience);
         loop {
             let taken = run.db().write(|tx| {
                 Box::pin(async move {
@@ -163,20 +164,35 @@ where
             });
             match taken.await? {
                 Some(plan) => return keep(&plan),
-                None => next_look(give_up).await?,
+                None => queue.wait().await?,
             }
         }
     });
     kept(&begun.await?)
 }
 
-/// The saga of the earlier change holds it; that one is resumed until it has ended, so this one's turn will come.
-async fn next_look(give_up: Instant) -> Result<()> {
-    if Instant::now() >= give_up {
-        return Err(Fault::new(Code::RequestInProgress, "an earlier change has not ended yet; this one follows it"));
+/// Waiting for an earlier change. Its saga is resumed until it has ended, so the turn will come.
+struct Queue {
+    give_up: Instant,
+    look: Duration,
+}
+
+impl Queue {
+    fn new(patience: Duration) -> Self {
+        Self { give_up: Instant::now() + patience, look: FIRST_LOOK }
     }
-    sleep(LOOK).await;
-    Ok(())
+
+    async fn wait(&mut self) -> Result<()> {
+        if Instant::now() >= self.give_up {
+            return Err(Fault::new(
+                Code::RequestInProgress,
+                "an earlier change has not ended yet; this one follows it",
+            ));
+        }
+        sleep(self.look).await;
+        self.look = (self.look * 2).min(LAST_LOOK);
+        Ok(())
+    }
 }
 
 /// A value as a step keeps it.

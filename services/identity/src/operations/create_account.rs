@@ -91,7 +91,8 @@ impl CreateAccount {
             roles: RoleSet::ALL,
             actor: None,
         };
-        let standing = &peers::decode(&run.step("standing", || self.0.authz.create_standing(&standing)).await?)?;
+        let standing =
+            &peers::decode(&run.step("standing", || self.0.authz.create_standing(&standing)).await?)?;
         run.finish(|tx| Box::pin(self.write(tx, run, trail, ids, new, standing))).await
     }
 
@@ -107,7 +108,8 @@ impl CreateAccount {
         let account = Account {
             id: ids.account,
             name: new.name.clone(),
-            base_currency: BaseCurrency::parse(&self.0.base_currency).ok_or_else(|| garbled("base currency"))?,
+            base_currency: BaseCurrency::parse(&self.0.base_currency)
+                .ok_or_else(|| garbled("base currency"))?,
             grant_policy: GrantPolicy::Held,
             fee_payer: FeePayer::Merchant,
             owner_email: new.owner_email.clone(),

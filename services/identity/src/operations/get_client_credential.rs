@@ -9,7 +9,10 @@ use beem_proto::identity::v1 as wire;
 impl Operations {
     /// # Errors
     /// `not-found` for an unknown and for a deleted client alike.
-    pub async fn get_client_credential(&self, asked: &wire::GetClientCredentialRequest) -> Result<wire::Credential> {
+    pub async fn get_client_credential(
+        &self,
+        asked: &wire::GetClientCredentialRequest,
+    ) -> Result<wire::Credential> {
         let client_id = asked.client_id.parse().map_err(|_| Fault::not_found("client"))?;
         let found = store::clients::of_any_account(self.db.read(), client_id).await?;
         let client = found.ok_or_else(|| Fault::not_found("client"))?;

@@ -12,7 +12,10 @@ const DEFAULT_MAX: u32 = 500;
 impl Operations {
     /// # Errors
     /// `validation-failed` for the bounds of a page.
-    pub async fn list_accounts(&self, asked: &wire::ListAccountsRequest) -> Result<wire::ListAccountsResponse> {
+    pub async fn list_accounts(
+        &self,
+        asked: &wire::ListAccountsRequest,
+    ) -> Result<wire::ListAccountsResponse> {
         let max = if asked.max == 0 { DEFAULT_MAX } else { asked.max };
         let query = PageQuery { max: Some(max), page_token: &asked.page_token, offset: None, order: "asc" };
         let page = Page::parse(query, "ListAccounts", b"")?;

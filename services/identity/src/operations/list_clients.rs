@@ -15,8 +15,12 @@ impl Operations {
         actor: &Actor,
         asked: &wire::ListClientsRequest,
     ) -> Result<wire::ListClientsResponse> {
-        let query =
-            PageQuery { max: asked.max, page_token: &asked.page_token, offset: asked.offset, order: &asked.order };
+        let query = PageQuery {
+            max: asked.max,
+            page_token: &asked.page_token,
+            offset: asked.offset,
+            order: &asked.order,
+        };
         let page = Page::parse(query, "ListClients", actor.account.0.as_bytes())?;
         let (clients, next_page_token) = store::clients::list(self.db.read(), actor.account, &page).await?;
         let now = self.db.clock().now();

@@ -59,7 +59,8 @@ impl UpdateClient {
         let before = self.0.record_before(run, actor.account, id).await?;
         let prepared = self.prepare(run, actor, id, patch, network).await?;
         if patch.name.is_some() || network != NetworkChange::Unchanged {
-            self.write(run, actor, id, patch, prepared.filter(|_| network != NetworkChange::Unchanged)).await?;
+            self.write(run, actor, id, patch, prepared.filter(|_| network != NetworkChange::Unchanged))
+                .await?;
         }
         let standing = match prepared {
             None => self.0.authz.standing(actor.account, id).await?,

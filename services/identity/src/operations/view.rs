@@ -25,7 +25,12 @@ pub struct ClientView<'a> {
 ///
 /// # Errors
 /// As the database says.
-pub async fn answer(on: &impl ConnectionTrait, client: &Client, standing: &Standing, now: Moment) -> Result<wire::Client> {
+pub async fn answer(
+    on: &impl ConnectionTrait,
+    client: &Client,
+    standing: &Standing,
+    now: Moment,
+) -> Result<wire::Client> {
     let uses = store::uses::of(on, &[client.id]).await?;
     Ok(convert::client(&ClientView { client, standing, uses: uses.get(&client.id), now }))
 }

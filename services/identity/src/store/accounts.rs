@@ -9,9 +9,8 @@ use beem_database::{OrFault as _, Tx, lock_row};
 use beem_fault::{Fault, Result};
 use beem_ids::{AccountId, ClientId, PrincipalId};
 use sea_orm::{
-    ExprTrait as _,
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _, QueryFilter as _,
     sea_query::Expr,
 };
 use uuid::Uuid;

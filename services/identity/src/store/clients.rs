@@ -10,9 +10,8 @@ use beem_fault::{Code, Fault, Result};
 use beem_ids::{AccountId, ClientId, PrincipalId};
 use beem_whitelist::Whitelist;
 use sea_orm::{
-    ExprTrait as _,
-    ActiveModelTrait as _, ActiveValue, ColumnTrait as _, ConnectionTrait, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, sea_query::Expr,
+    ActiveModelTrait as _, ActiveValue, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _,
+    IntoActiveModel as _, QueryFilter as _, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -47,7 +46,11 @@ pub async fn of_any_account(on: &impl ConnectionTrait, client_id: ClientId) -> R
 ///
 /// # Errors
 /// As the database says.
-pub async fn list(on: &impl ConnectionTrait, account: AccountId, page: &Page) -> Result<(Vec<Client>, String)> {
+pub async fn list(
+    on: &impl ConnectionTrait,
+    account: AccountId,
+    page: &Page,
+) -> Result<(Vec<Client>, String)> {
     let query = Entity::find().filter(Column::AccountId.eq(account.0)).filter(Column::DeletedMs.is_null());
     let rows = page.select(query, Column::CreatedMs, Column::Id).all(on).await.or_fault()?;
     let (rows, next) = page.finish(rows, |row| (row.created_ms, row.id));
@@ -59,7 +62,12 @@ pub async fn list(on: &impl ConnectionTrait, account: AccountId, page: &Page) ->
 ///
 /// # Errors
 /// `not-found`, another account's client too.
-pub async fn begin_change(tx: &Tx<'_>, account: AccountId, id: PrincipalId, saga: Uuid) -> Result<Option<Client>> {
+pub async fn begin_change(
+    tx: &Tx<'_>,
+    account: AccountId,
+    id: PrincipalId,
+    saga: Uuid,
+) -> Result<Option<Client>> {
     let query = Entity::find_by_id(id.0).filter(Column::AccountId.eq(account.0));
     let row = lock_row(tx, query).one(tx).await.or_fault()?.ok_or_else(|| Fault::not_found("client"))?;
     match row.changing {

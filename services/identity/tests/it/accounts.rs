@@ -50,7 +50,10 @@ async fn an_account_is_made_once_per_effect_key(rig: Rig) {
     let owner = rig.actor(&first.body.account_id, &first.body.client_principal_id, RoleSet::ALL);
     let account = get(&rig, &owner).await;
     assert_eq!((account.name.as_str(), account.base_currency.as_str()), ("Account first-start", "USD"));
-    assert_eq!((account.role_grant_policy.as_str(), account.network_fee_payer.as_str()), ("held", "MERCHANT"));
+    assert_eq!(
+        (account.role_grant_policy.as_str(), account.network_fee_payer.as_str()),
+        ("held", "MERCHANT")
+    );
     let client: Answer<wire::Client> = rig
         .call(
             &owner,
@@ -62,7 +65,10 @@ async fn an_account_is_made_once_per_effect_key(rig: Rig) {
         .unwrap();
     let client = client.body;
     assert_eq!((client.role_count, client.enabled, client.created_by.as_str()), (15, true, ""));
-    assert_eq!((client.client_id, client.network_whitelist), (first.body.client_id, vec!["0.0.0.0/0".to_owned()]));
+    assert_eq!(
+        (client.client_id, client.network_whitelist),
+        (first.body.client_id, vec!["0.0.0.0/0".to_owned()])
+    );
 }
 
 async fn accounts_are_listed_oldest_first(rig: Rig) {
@@ -78,7 +84,10 @@ async fn accounts_are_listed_oldest_first(rig: Rig) {
     let second = page(first.next_page_token.clone()).await.unwrap().body;
     let names: Vec<_> = first.accounts.iter().chain(&second.accounts).map(|a| a.name.as_str()).collect();
     assert_eq!(names, ["Account k0", "Account k1", "Account k2"]);
-    assert_eq!((second.next_page_token.as_str(), second.accounts[0].owner_email.as_str()), ("", "owner@example.com"));
+    assert_eq!(
+        (second.next_page_token.as_str(), second.accounts[0].owner_email.as_str()),
+        ("", "owner@example.com")
+    );
 }
 
 async fn a_wrong_account_names_every_field(rig: Rig) {
@@ -120,7 +129,8 @@ async fn each_setting_needs_its_own_roles(rig: Rig) {
         ..wire::UpdateAccountRequest::default()
     };
     assert_eq!(update(&rig, &both, "k3", policy).await.unwrap_err().fault.code, Code::RoleMissing);
-    let nothing = update(&rig, &Actor { roles: RoleSet::EMPTY, ..owner.clone() }, "k4", Default::default()).await;
+    let nothing =
+        update(&rig, &Actor { roles: RoleSet::EMPTY, ..owner.clone() }, "k4", Default::default()).await;
     assert_eq!(nothing.unwrap().body, first.body);
     let wrong = wire::UpdateAccountRequest {
         name: "\u{7}".into(),
@@ -147,9 +157,11 @@ async fn the_grant_policy_reaches_authz(rig: Rig) {
         ..wire::CreateClientRequest::default()
     };
     let path = "/beem.identity.v1.Clients/CreateClient";
-    let operator: Answer<wire::Client> = rig.call(&owner, "c1", path, create(&["client:operator"])).await.unwrap();
+    let operator: Answer<wire::Client> =
+        rig.call(&owner, "c1", path, create(&["client:operator"])).await.unwrap();
     let operator = rig.acting(&operator.body);
-    let granted = |key: &'static str| rig.call::<_, wire::Client>(&operator, key, path, create(&["hook:viewer"]));
+    let granted =
+        |key: &'static str| rig.call::<_, wire::Client>(&operator, key, path, create(&["hook:viewer"]));
     assert_eq!(granted("c2").await.unwrap_err().code(), "role-not-held");
     assert_eq!(update(&rig, &owner, "p1", policy("any")).await.unwrap().body.role_grant_policy, "any");
     granted("c3").await.unwrap();
@@ -157,7 +169,7 @@ async fn the_grant_policy_reaches_authz(rig: Rig) {
     assert_eq!(granted("c4").await.unwrap_err().code(), "role-not-held");
     rig.gate.calls();
     update(&rig, &owner, "p3", policy("held")).await.unwrap();
-    assert_eq!(rig.gate.calls(), [] as [&str; 0], "nothing changed, nothing is said");
+    assert!(rig.gate.calls().is_empty(), "nothing changed, nothing is said");
 }
 
 async fn a_profile_is_the_callers_own(rig: Rig) {

@@ -9,6 +9,7 @@ use prost_types::FieldMask;
 
 on_both!(
     a_client_is_made_once_per_key,
+    one_key_at_two_processes_makes_one_client,
     a_wrong_client_names_every_field,
     roles_are_handed_out_only_by_their_holders,
     lists_page_through_living_clients_of_the_account,
@@ -100,7 +101,10 @@ async fn a_client_is_made_once_per_key(rig: Rig) {
     assert_eq!((client.role_count, client.roles_version, client.enabled), (2, 1, true));
     assert_eq!((&client.public_key, client.key_algorithm.as_str()), (&asked.public_key, "ed25519"));
     assert_eq!((client.key_fingerprint.len(), &client.network_whitelist), (64, &strings(&["0.0.0.0/0"])));
-    assert_eq!((&client.created_by, &client.account_id), (&owner.principal.to_string(), &owner.account.to_string()));
+    assert_eq!(
+        (&client.created_by, &client.account_id),
+        (&owner.principal.to_string(), &owner.account.to_string())
+    );
     assert!(client.id != client.client_id && client.retiring_key.is_none() && client.last_used.is_none());
     assert_eq!(get(&rig, &owner, &client.id).await.unwrap(), client);
     let other = wire::CreateClientRequest { name: "desk".into(), ..asked.clone() };
@@ -110,6 +114,27 @@ async fn a_client_is_made_once_per_key(rig: Rig) {
     let off = wire::CreateClientRequest { enabled: Some(false), ..named(&rig, "off", &[]) };
     let off = create(&rig, &owner, "k3", &off).await.unwrap().body;
     assert!(!off.enabled && off.roles.is_empty());
+}
+
+async fn one_key_at_two_processes_makes_one_client(rig: Rig) {
+    let owner = rig.owner("a").await;
+    let other = rig.another(None).await.unwrap();
+    let asked = named(&rig, "till", &["hook:viewer"]);
+    let path = "/beem.identity.v1.Clients/CreateClient";
+    let calls = (0..8).map(|n| {
+        let identity = if n % 2 == 0 { &rig.identity } else { &other };
+        rig.call_at::<_, wire::Client>(identity, &owner, "k", path, asked.clone())
+    });
+    let answers: Vec<_> = futures::future::join_all(calls).await.into_iter().map(Result::unwrap).collect();
+    assert!(answers.iter().all(|a| a.body == answers[0].body));
+    assert_eq!(answers.iter().filter(|a| !a.replayed).count(), 1);
+    let all = rig.call::<_, wire::ListClientsResponse>(
+        &owner,
+        "",
+        "/beem.identity.v1.Clients/ListClients",
+        wire::ListClientsRequest::default(),
+    );
+    assert_eq!(all.await.unwrap().body.content.len(), 2);
 }
 
 async fn a_wrong_client_names_every_field(rig: Rig) {
@@ -163,7 +188,8 @@ async fn lists_page_through_living_clients_of_the_account(rig: Rig) {
     let list = |asked: wire::ListClientsRequest| {
         rig.call::<_, wire::ListClientsResponse>(&owner, "", "/beem.identity.v1.Clients/ListClients", asked)
     };
-    let seen = |page: &wire::ListClientsResponse| page.content.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+    let seen =
+        |page: &wire::ListClientsResponse| page.content.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
     let page = |token: &str, order: &str| wire::ListClientsRequest {
         max: Some(3),
         page_token: token.into(),
@@ -200,7 +226,10 @@ async fn lists_page_through_living_clients_of_the_account(rig: Rig) {
 
 async fn a_patch_changes_exactly_what_it_names(rig: Rig) {
     let owner = rig.owner("a").await;
-    let made = create(&rig, &owner, "c", &named(&rig, "till", &["ledger:viewer", "hook:viewer"])).await.unwrap().body;
+    let made = create(&rig, &owner, "c", &named(&rig, "till", &["ledger:viewer", "hook:viewer"]))
+        .await
+        .unwrap()
+        .body;
     rig.gate.calls();
     let name = wire::UpdateClientRequest { name: "desk".into(), present: mask(&["name"]), ..patch(&made.id) };
     let renamed = update(&rig, &owner, "u1", &name).await.unwrap();
@@ -208,10 +237,14 @@ async fn a_patch_changes_exactly_what_it_names(rig: Rig) {
     assert_eq!(renamed.body, wire::Client { name: "desk".into(), ..made.clone() });
     let again = update(&rig, &owner, "u1", &name).await.unwrap();
     assert!(again.replayed && again.body == renamed.body);
-    assert_eq!(update(&rig, &owner, "u1", &patch(&made.id)).await.unwrap_err().code(), "idempotency-key-reused");
+    assert_eq!(
+        update(&rig, &owner, "u1", &patch(&made.id)).await.unwrap_err().code(),
+        "idempotency-key-reused"
+    );
     let nothing = update(&rig, &owner, "u2", &patch(&made.id)).await.unwrap();
     assert_eq!(nothing.body, renamed.body);
-    let fewer = update(&rig, &owner, "u3", &roles(&made.id, &["hook:viewer", "hook:operator"])).await.unwrap().body;
+    let fewer =
+        update(&rig, &owner, "u3", &roles(&made.id, &["hook:viewer", "hook:operator"])).await.unwrap().body;
     assert_eq!(fewer.roles, ["layer1:role:hook:viewer", "layer1:role:hook:operator"]);
     assert!(fewer.roles_version > made.roles_version && fewer.name == "desk");
     let all = wire::UpdateClientRequest {
@@ -228,7 +261,8 @@ async fn a_patch_changes_exactly_what_it_names(rig: Rig) {
     assert_eq!(get(&rig, &owner, &made.id).await.unwrap(), shut);
     let keeps = credential(&rig, &made.client_id).await.unwrap();
     assert_eq!((keeps.network_whitelist, keeps.version), (shut.network_whitelist, shut.roles_version));
-    let wrong = wire::UpdateClientRequest { present: mask(&["name", "network_whitelist"]), ..patch(&made.id) };
+    let wrong =
+        wire::UpdateClientRequest { present: mask(&["name", "network_whitelist"]), ..patch(&made.id) };
     assert_eq!(update(&rig, &owner, "u5", &wrong).await.unwrap_err().fields(), ["name", "networkWhitelist"]);
     assert!(update(&rig, &owner, "u6", &enabled(&made.id, true)).await.unwrap().body.enabled);
 }
@@ -247,7 +281,10 @@ async fn wider_access_needs_every_role_and_narrower_none(rig: Rig) {
     assert_eq!(refusal.code(), "role-not-held");
     assert_eq!(get(&rig, &owner, &strong.id).await.unwrap(), narrower);
     assert!(!update(&rig, &operator, "k6", &enabled(&strong.id, false)).await.unwrap().body.enabled);
-    assert_eq!(update(&rig, &operator, "k7", &enabled(&strong.id, true)).await.unwrap_err().code(), "role-not-held");
+    assert_eq!(
+        update(&rig, &operator, "k7", &enabled(&strong.id, true)).await.unwrap_err().code(),
+        "role-not-held"
+    );
     assert_eq!(update(&rig, &operator, "k8", &roles(&strong.id, &[])).await.unwrap().body.role_count, 0);
     assert!(update(&rig, &operator, "k9", &enabled(&strong.id, true)).await.unwrap().body.enabled);
     let wide = update(&rig, &operator, "k10", &networks(&strong.id, &["0.0.0.0/0"])).await.unwrap().body;
@@ -309,9 +346,14 @@ async fn a_deleted_client_stays_deleted(rig: Rig) {
     assert!(!anew.replayed && anew.body == gone.body);
     assert_eq!(get(&rig, &owner, &made.id).await.unwrap(), gone.body);
     assert_eq!(credential(&rig, &made.client_id).await.unwrap_err().code(), "not-found");
-    assert_eq!(update(&rig, &owner, "u", &enabled(&made.id, true)).await.unwrap_err().code(), "client-deleted");
-    let rotate = wire::RotateClientKeyRequest { id: made.id, public_key: rig.new_pem(), retire_old_after: None };
-    let rotated = rig.call::<_, wire::Client>(&owner, "r", "/beem.identity.v1.Clients/RotateClientKey", rotate).await;
+    assert_eq!(
+        update(&rig, &owner, "u", &enabled(&made.id, true)).await.unwrap_err().code(),
+        "client-deleted"
+    );
+    let rotate =
+        wire::RotateClientKeyRequest { id: made.id, public_key: rig.new_pem(), retire_old_after: None };
+    let rotated =
+        rig.call::<_, wire::Client>(&owner, "r", "/beem.identity.v1.Clients/RotateClientKey", rotate).await;
     assert_eq!(rotated.unwrap_err().code(), "client-deleted");
     let viewer = Actor { roles: RoleSet::EMPTY.with(Role::ClientViewer), ..owner.clone() };
     assert_eq!(delete(&rig, &viewer, "d3", &gone.body.id).await.unwrap_err().code(), "role-missing");

@@ -12,7 +12,9 @@ async fn the_environment_is_fixed_at_the_first_start(mut rig: Rig) {
     let first: wire::Installation = rig.internal(path, wire::GetInstallationRequest {}).await.unwrap().body;
     assert_eq!(first.environment, "sandbox");
     rig.another(Some(Environment::Sandbox)).await.unwrap();
-    let Err(fault) = rig.another(Some(Environment::Live)).await else { panic!("a sandbox was started as live") };
+    let Err(fault) = rig.another(Some(Environment::Live)).await else {
+        panic!("a sandbox was started as live")
+    };
     assert!(format!("{fault:?}").contains("was made as sandbox"), "{fault:?}");
     rig.restart().await;
     let again: wire::Installation = rig.internal(path, wire::GetInstallationRequest {}).await.unwrap().body;

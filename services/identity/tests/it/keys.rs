@@ -80,7 +80,8 @@ async fn a_wrong_rotation_is_refused(rig: Rig) {
     let both = rotate(&rig, &owner, "r2", &made.id, "junk", Some(604_801)).await.unwrap_err();
     assert_eq!(both.fields(), ["publicKey", "retireOldAfter"]);
     assert_eq!(get(&rig, &owner, &made.id).await.unwrap(), made);
-    let nobody = rotate(&rig, &owner, "r3", &owner.account.to_string(), &rig.new_pem(), None).await.unwrap_err();
+    let nobody =
+        rotate(&rig, &owner, "r3", &owner.account.to_string(), &rig.new_pem(), None).await.unwrap_err();
     assert_eq!(nobody.code(), "not-found");
 }
 
@@ -106,7 +107,10 @@ async fn a_rotation_is_an_event(rig: Rig) {
     let slice = feed.read("", 0, 10, Duration::from_secs(10)).await.unwrap();
     assert_eq!(slice.events.len(), 1);
     let event = &slice.events[0];
-    assert_eq!((event.event.as_str(), event.source.as_str()), ("layer1:identity:client:key-rotated", "identity"));
+    assert_eq!(
+        (event.event.as_str(), event.source.as_str()),
+        ("layer1:identity:client:key-rotated", "identity")
+    );
     assert_eq!((&event.entity_id, event.sequence, event.account_id), (&made.id, 1, owner.account));
     let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
     assert_eq!(data["keyFingerprint"], rotated.key_fingerprint);

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tonic::body::Body;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Status};
@@ -57,33 +58,41 @@ pub enum Reached {
 
 /// The way from identity to authz.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<Mutex<GateState>>);
+pub struct Gate {
+    state: Arc<Mutex<GateState>>,
+    hanging: Arc<Notify>,
+}
 
 impl Gate {
     pub fn close(&self) {
-        self.0.lock().unwrap().away = true;
+        self.state.lock().unwrap().away = true;
     }
 
     pub fn open(&self) {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.away = false;
         state.hang = None;
     }
 
     pub fn hang_at(&self, call: usize, reached: Reached) {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         state.calls.clear();
         state.hang = Some((call, reached));
     }
 
+    /// Until the call that was to hang does.
+    pub async fn hanging(&self) {
+        self.hanging.notified().await;
+    }
+
     /// The calls since the last look.
     pub fn calls(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap().calls)
+        std::mem::take(&mut self.state.lock().unwrap().calls)
     }
 
     async fn pass(self, request: http::Request<Body>, inner: LocalService) -> http::Response<Body> {
         let (away, hangs) = {
-            let mut state = self.0.lock().unwrap();
+            let mut state = self.state.lock().unwrap();
             let name = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
             let place = state.calls.len();
             state.calls.push(name);
@@ -98,6 +107,7 @@ impl Gate {
                 if reached == Reached::Yes {
                     drop(inner.oneshot(request).await.unwrap());
                 }
+                self.hanging.notify_one();
                 std::future::pending().await
             }
         }
@@ -181,8 +191,9 @@ impl Rig {
         let (identity_url, authz_url) = (url("identity"), url("authz"));
         let clock = Clock::manual(Moment::from_unix_s(1_800_000_000));
         let entropy = Entropy::System;
-        let database =
-            Database::connect(&DatabaseSettings::at(authz_url), clock.clone(), entropy.clone()).await.unwrap();
+        let database = Database::connect(&DatabaseSettings::at(authz_url), clock.clone(), entropy.clone())
+            .await
+            .unwrap();
         let deps = AuthzDeps {
             database,
             cache: StandingCache::in_process(1_000),
@@ -312,6 +323,22 @@ impl Rig {
         Q: Message + Clone + 'static,
         A: Message + Default + 'static,
     {
+        self.call_at(&self.identity, actor, key, method, asked).await
+    }
+
+    /// The same at one of several processes.
+    pub async fn call_at<Q, A>(
+        &self,
+        identity: &Identity,
+        actor: &Actor,
+        key: &str,
+        method: &'static str,
+        asked: Q,
+    ) -> Result<Answer<A>, Refusal>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
         let actor = Actor { request_key: key.to_owned(), ..actor.clone() };
         let sealer = Sealer::new(BTreeMap::from([("identity".to_owned(), ActorKey(SEAL))]));
         let sealed =
@@ -320,7 +347,7 @@ impl Rig {
         let bin = request.metadata_mut();
         bin.insert_bin(metadata::ACTOR, MetadataValue::from_bytes(&sealed.actor));
         bin.insert_bin(metadata::ACTOR_SEAL, MetadataValue::from_bytes(&sealed.seal));
-        unary(self.identity.gateway.clone(), method, request).await
+        unary(identity.gateway.clone(), method, request).await
     }
 }
 

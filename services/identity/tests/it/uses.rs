@@ -31,12 +31,16 @@ async fn uses_are_kept_to_the_minute_and_never_go_back(rig: Rig) {
     let made = create(&rig, &owner, "c", &named(&rig, "c", &[])).await.unwrap().body;
     let now = rig.clock.now().unix_s();
     let stranger = wire::Client { id: owner.account.to_string(), ..made.clone() };
-    report(&rig, vec![seen(&made, now - 590, "203.0.113.1"), seen(&stranger, now, "203.0.113.1")]).await.unwrap();
+    report(&rig, vec![seen(&made, now - 590, "203.0.113.1"), seen(&stranger, now, "203.0.113.1")])
+        .await
+        .unwrap();
     let client = get(&rig, &owner, &made.id).await.unwrap();
     let minute = now - 600;
     assert_eq!(of(client.last_used), (minute, "203.0.113.1".into()));
     assert_eq!(of(client.first_used), (minute, "203.0.113.1".into()));
-    report(&rig, vec![seen(&made, now - 300, "2001:db8::7"), seen(&made, now - 900, "203.0.113.3")]).await.unwrap();
+    report(&rig, vec![seen(&made, now - 300, "2001:db8::7"), seen(&made, now - 900, "203.0.113.3")])
+        .await
+        .unwrap();
     report(&rig, vec![seen(&made, now - 600, "203.0.113.4")]).await.unwrap();
     let client = get(&rig, &owner, &made.id).await.unwrap();
     assert_eq!(of(client.last_used), (now - 300, "2001:db8::7".into()));
