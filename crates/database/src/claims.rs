@@ -23,6 +23,7 @@ use beem_fault::{Code, Fault, Result};
 use futures::future::BoxFuture;
 use sea_orm::ConnectionTrait as _;
 use sha2::{Digest as _, Sha256};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -94,11 +95,13 @@ where
     W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
 {
     let slot = Slot::Effect { key: effect_key, fingerprint };
-    let outcome = match claim(tx, &slot, &work).await {
-        Err(fault) if fault.code == Code::IdempotencyKeyReused => return Ok(Outcome::first(Err(fault))),
-        other => other?,
-    };
-    outcome.ok_or_else(|| Fault::internal("an effect's claim without its answer"))
+    if slot.insert(tx, &Draft::AtOnce).await? {
+        return carry_out(tx, &slot, &work).await;
+    }
+    match stored(tx, &slot).await {
+        Err(fault) if fault.code == Code::IdempotencyKeyReused => Ok(Outcome::first(Err(fault))),
+        other => other?.ok_or_else(|| Fault::internal("an effect's claim without its answer")),
+    }
 }
 
 /// Forgets at most `max` request keys past their time; how many it was. To be called every minute or so.
@@ -117,9 +120,12 @@ where
     let Some(_turn) = db.inner.registry.turn(slot.name(), deadline).await else {
         return Outcome::first(Err(in_progress()));
     };
+    // Whether this one stands at the database, behind another's uncommitted key.
+    let behind = &AtomicBool::new(false);
     loop {
-        let written = db.write(|tx| Box::pin(attempt(tx, slot, deadline, work)));
+        let written = db.write(|tx| Box::pin(attempt(tx, slot, deadline, behind, work)));
         match tokio::time::timeout_at(deadline, written).await {
+            Err(_) if behind.load(Ordering::Relaxed) => return Outcome::first(Err(in_progress())),
             Err(_) => return Outcome::first(Err(Fault::deadline())),
             Ok(Err(fault)) => return Outcome::first(Err(fault)),
             Ok(Ok(Some(outcome))) => return outcome,
@@ -130,26 +136,40 @@ where
 }
 
 /// One try: none while another runs under this key.
-async fn attempt<'e, W>(tx: &Tx<'e>, slot: &Slot<'_>, deadline: Instant, work: &W) -> Result<Option<Outcome>>
+async fn attempt<'e, W>(
+    tx: &Tx<'e>,
+    slot: &Slot<'_>,
+    deadline: Instant,
+    behind: &AtomicBool,
+    work: &W,
+) -> Result<Option<Outcome>>
 where
     W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
 {
     wait_no_longer_than(tx, deadline).await?;
-    claim(tx, slot, work).await
-}
-
-/// Claim, effect and answer; none while another runs under this key.
-async fn claim<'e, W>(tx: &Tx<'e>, slot: &Slot<'_>, work: &W) -> Result<Option<Outcome>>
-where
-    W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
-{
-    let fresh = slot.insert(tx, &Draft::AtOnce).await.map_err(|fault| match kind_of(&fault) {
+    behind.store(true, Ordering::Relaxed);
+    let fresh = slot.insert(tx, &Draft::AtOnce).await;
+    let fresh = fresh.map_err(|fault| match kind_of(&fault) {
         Some(ErrorKind::LockTimeout) => in_progress().caused_by(fault),
         _ => fault,
     })?;
-    if !fresh {
-        return slot.stored(tx).await?.map_or(Ok(None), |stored| stored.answer(slot));
+    behind.store(false, Ordering::Relaxed);
+    if fresh {
+        return carry_out(tx, slot, work).await.map(Some);
     }
+    stored(tx, slot).await
+}
+
+/// What was answered before; none while another runs under this key.
+async fn stored(tx: &Tx<'_>, slot: &Slot<'_>) -> Result<Option<Outcome>> {
+    slot.stored(tx).await?.map_or(Ok(None), |stored| stored.answer(slot))
+}
+
+/// Effect and answer, under a claim that is ours.
+async fn carry_out<'e, W>(tx: &Tx<'e>, slot: &Slot<'_>, work: &W) -> Result<Outcome>
+where
+    W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
+{
     tx.execute_unprepared("SAVEPOINT effect").await.or_fault()?;
     let result = work(tx).await;
     if let Err(fault) = &result {
@@ -160,7 +180,7 @@ where
     }
     tx.execute_unprepared("RELEASE SAVEPOINT effect").await.or_fault()?;
     slot.store(tx, &encode(&result)?).await?;
-    Ok(Some(Outcome::first(result)))
+    Ok(Outcome::first(result))
 }
 
 /// PostgreSQL waits for another's uncommitted key inside the insert; it must not wait beyond the deadline.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 /// How long anyone waits for a free connection before the answer is `unavailable`.
-pub(crate) const ACQUIRE_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
 /// SQLite's own wait for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// One attempt to connect.
@@ -189,7 +189,7 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<DatabaseConnection
             ("idle_in_transaction_session_timeout", "30s"),
         ])
         .disable_statement_logging();
-    wait_for(&options, settings.connect_patience_s).await?;
+    wait_until_it_answers(&options, settings.connect_patience_s).await?;
     let pool = PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(ACQUIRE_PATIENCE)
@@ -203,7 +203,7 @@ async fn open_postgres(settings: &DatabaseSettings) -> Result<DatabaseConnection
 }
 
 /// Tries until it answers; says so once when it is away and once when it is back.
-async fn wait_for(options: &PgConnectOptions, patience_s: u32) -> Result<()> {
+async fn wait_until_it_answers(options: &PgConnectOptions, patience_s: u32) -> Result<()> {
     let give_up = (patience_s > 0).then(|| Instant::now() + Duration::from_secs(patience_s.into()));
     let mut wait = FIRST_WAIT;
     let mut away = false;

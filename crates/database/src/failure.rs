@@ -1,7 +1,7 @@
 //! Every way a database says no, sorted once: what a caller may try again, what two writers disputed, what is a bug.
 
 use beem_fault::{Fault, Result};
-use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError};
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
 use std::error::Error as _;
 
 /// What a database error means, the same for both back ends.
@@ -17,8 +17,10 @@ pub enum ErrorKind {
     Conflict,
     /// A lock was not given within `lock_timeout`; the transaction did not happen.
     LockTimeout,
-    /// The database is away, full or starting, or the pool is empty. Before a COMMIT nothing happened.
+    /// The connection broke, or the database is shutting down or full. Before a COMMIT nothing happened.
     Away,
+    /// No connection was to be had in time: the pool is empty, or the database cannot be reached. Waited for already.
+    NoConnection,
     /// The connection broke during COMMIT: it may have happened.
     CommitUnknown,
     /// Anything else is a bug of ours.
@@ -67,9 +69,11 @@ pub(crate) fn of_commit(error: DbErr) -> Fault {
         | ErrorKind::ForeignKey { .. }
         | ErrorKind::Check { .. }
         | ErrorKind::Conflict) => certain,
-        ErrorKind::LockTimeout | ErrorKind::Away | ErrorKind::CommitUnknown | ErrorKind::Bug => {
-            ErrorKind::CommitUnknown
-        }
+        ErrorKind::LockTimeout
+        | ErrorKind::Away
+        | ErrorKind::NoConnection
+        | ErrorKind::CommitUnknown
+        | ErrorKind::Bug => ErrorKind::CommitUnknown,
     };
     fault_of(kind, error)
 }
@@ -81,7 +85,11 @@ pub(crate) fn may_run_again(fault: &Fault) -> bool {
 
 fn fault_of(kind: ErrorKind, source: DbErr) -> Fault {
     let again = match kind {
-        ErrorKind::Conflict | ErrorKind::LockTimeout | ErrorKind::Away | ErrorKind::CommitUnknown => true,
+        ErrorKind::Conflict
+        | ErrorKind::LockTimeout
+        | ErrorKind::Away
+        | ErrorKind::NoConnection
+        | ErrorKind::CommitUnknown => true,
         ErrorKind::Unique { .. }
         | ErrorKind::ForeignKey { .. }
         | ErrorKind::Check { .. }
@@ -93,13 +101,8 @@ fn fault_of(kind: ErrorKind, source: DbErr) -> Fault {
 
 fn kind(error: &DbErr) -> ErrorKind {
     match error {
-        DbErr::ConnectionAcquire(ConnAcquireErr::Timeout | ConnAcquireErr::ConnectionClosed) => {
-            ErrorKind::Away
-        }
-        DbErr::Conn(RuntimeErr::SqlxError(e))
-        | DbErr::Exec(RuntimeErr::SqlxError(e))
-        | DbErr::Query(RuntimeErr::SqlxError(e)) => of_driver(e),
-        DbErr::Conn(RuntimeErr::Internal(_)) => ErrorKind::Away,
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => ErrorKind::NoConnection,
+        DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => of_driver(e),
         // sea-orm's enum is open; everything that is not about a connection or a statement is misuse of it.
         _ => ErrorKind::Bug,
     }

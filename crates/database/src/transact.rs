@@ -94,11 +94,15 @@ pub fn lock_row<E: EntityTrait>(tx: &Tx<'_>, query: Select<E>) -> Select<E> {
 
 impl Database {
     /// Runs `work` in a transaction and commits when it answers `Ok`. It may run several times: it has no effect but
-    /// through `tx`, and takes what it needs by reference.
+    /// through `tx`, takes what it needs by reference, and never begins another `write`.
     ///
-    /// ```ignore
+    /// ```
+    /// # use beem_database::{Database, Sql as _};
+    /// # async fn rename(db: &Database, id: uuid::Uuid, name: String) -> beem_fault::Result<u64> {
     /// let name = &name;
-    /// db.write(|tx| Box::pin(async move { insert(tx, name).await })).await?;
+    /// let sql = "UPDATE clients SET name = $2 WHERE id = $1";
+    /// db.write(|tx| Box::pin(async move { tx.run(sql, vec![id.into(), name.into()]).await })).await
+    /// # }
     /// ```
     ///
     /// # Errors

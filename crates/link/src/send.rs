@@ -33,6 +33,8 @@ pub async fn send(link: Link, mut request: http::Request<Body>) -> Result<http::
     dress(&link, call.as_ref(), request.headers_mut(), deadline, began);
     beem_telemetry::inject_span(&span, request.headers_mut());
     let answer = match link.transport.clone() {
+        // A deadline that has passed is not a short one: nothing is sent, in either shape.
+        _ if deadline <= began => late(),
         Transport::Local(service) => match timeout_at(deadline, service.oneshot(request)).await {
             Ok(Ok(answer)) => answer,
             Err(_) => late(),

@@ -108,6 +108,9 @@ impl Guard {
         let method = method.filter(|m| m.owner == self.settings.service || m.owner == "*");
         let method = method.ok_or_else(|| Fault::new(Code::MethodNotAllowed, "no such method here"))?;
         let deadline = deadline(&parts.headers, began);
+        if deadline <= began {
+            return Err(Fault::deadline());
+        }
         let service = self.service(&parts.headers)?;
         let read = timeout_at(deadline, frame::read_one(body, MAX_REQUEST_BYTES)).await;
         let body = read.map_err(|_| Fault::deadline())??;

@@ -7,6 +7,9 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+/// Beyond these, leases lapse by themselves.
+const MOST_ABANDONED: usize = 1000;
+
 type Gate = tokio::sync::Mutex<()>;
 
 /// Cheap to clone.
@@ -65,7 +68,11 @@ impl Registry {
     }
 
     pub(crate) fn abandon(&self, saga: Abandoned) {
-        locked(&self.0.abandoned).push(saga);
+        let mut abandoned = locked(&self.0.abandoned);
+        if abandoned.len() < MOST_ABANDONED {
+            abandoned.push(saga);
+        }
+        drop(abandoned);
         self.0.wake.notify_one();
     }
 

@@ -27,7 +27,7 @@ pub enum Kind {
 pub struct Rig {
     pub url: String,
     pub clock: Clock,
-    pub folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -37,7 +37,12 @@ impl Rig {
             Kind::Sqlite => format!("sqlite:{}", folder.path().join("test.db").display()),
             Kind::Postgres => beem_testkit::postgres::fresh_database(),
         };
-        Self { url, clock: Clock::manual(Moment::from_unix_s(1_700_000_000)), folder }
+        Self { url, clock: Clock::manual(Moment::from_unix_s(1_700_000_000)), _folder: folder }
+    }
+
+    /// The same database by another way.
+    pub fn through(&self, url: String) -> Self {
+        Self { url, clock: self.clock.clone(), _folder: tempfile::tempdir().unwrap() }
     }
 
     /// One more process on this database; with its tables.
