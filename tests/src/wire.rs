@@ -170,7 +170,7 @@ impl Answer {
     }
 
     /// The body, which has to come with that status.
-    #[must_use]
+    #[allow(clippy::must_use_candidate, reason = "often it is the status alone that counts")]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         self.json()

@@ -24,13 +24,16 @@ const SKEW_MS: i64 = 10_000;
 /// Verified tokens kept at once; a service has a handful of callers, so a full map means churn, and is emptied.
 const KEPT_TOKENS: usize = 1_024;
 
+/// Tokens made, by audience, with their end, Unix milliseconds.
+type Made = Arc<RwLock<HashMap<String, (String, i64)>>>;
+
 /// A service's own name and key. Cheap to clone.
 #[derive(Clone)]
 pub struct ServiceIdentity {
     name: Arc<str>,
     key: Arc<SigningKey>,
     clock: Clock,
-    made: Arc<RwLock<HashMap<String, (String, i64)>>>,
+    made: Made,
 }
 
 impl fmt::Debug for ServiceIdentity {
@@ -86,12 +89,15 @@ impl ServiceIdentity {
     }
 }
 
+/// Verified tokens: issuer and end, Unix milliseconds.
+type Verified = Arc<RwLock<HashMap<String, (Arc<str>, i64)>>>;
+
 /// Who may issue tokens: for each service its current public key, and the previous one while keys rotate.
 #[derive(Clone, Debug)]
 pub struct Issuers {
     audience: Arc<str>,
     keys: Arc<BTreeMap<String, Vec<VerifyingKey>>>,
-    verified: Arc<RwLock<HashMap<String, (Arc<str>, i64)>>>,
+    verified: Verified,
 }
 
 impl Issuers {

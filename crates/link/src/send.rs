@@ -63,12 +63,12 @@ fn deadline(call: &Option<Call>, headers: &HeaderMap, now: Instant) -> Instant {
 
 fn dress(link: &Link, call: Option<&Call>, headers: &mut HeaderMap, deadline: Instant, now: Instant) {
     let left = deadline.saturating_duration_since(now).as_millis().min(99_999_999);
-    set(headers, "grpc-timeout", &format!("{left}m"));
-    set(headers, metadata::SERVICE_TOKEN, &link.target.identity.token_for(&link.target.audience));
+    set(headers, "grpc-timeout", format!("{left}m"));
+    set(headers, metadata::SERVICE_TOKEN, link.target.identity.token_for(&link.target.audience));
     set(headers, metadata::AUDIENCE, &link.target.audience);
     if let Some(call) = call {
         if let Some(request) = call.request {
-            set(headers, metadata::REQUEST_ID, &request.to_string());
+            set(headers, metadata::REQUEST_ID, request.to_string());
         }
         if let Some(actor) = &call.record
             && !headers.contains_key(metadata::ACTOR)

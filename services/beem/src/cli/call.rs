@@ -78,14 +78,24 @@ pub async fn run(common: &Common, args: &CallArgs) -> Result<ExitCode> {
 }
 
 fn print(body: &[u8]) {
-    let json: Option<serde_json::Value> =
-        if body.len() <= PRETTY_MAX { serde_json::from_slice(body).ok() } else { None };
-    match json.and_then(|json| serde_json::to_string_pretty(&json).ok()) {
-        Some(pretty) => say(pretty),
+    match pretty(body) {
+        Some(text) => say(text),
         None if body.is_empty() => {}
         None => {
             use std::io::Write;
             let _ = std::io::stdout().write_all(body);
         }
     }
+}
+
+/// The same JSON, its members in the order in which they came; None when it is not JSON or too long to be read.
+fn pretty(body: &[u8]) -> Option<String> {
+    if body.len() > PRETTY_MAX {
+        return None;
+    }
+    let mut text = Vec::new();
+    let mut from = serde_json::Deserializer::from_slice(body);
+    serde_transcode::transcode(&mut from, &mut serde_json::Serializer::pretty(&mut text)).ok()?;
+    from.end().ok()?;
+    String::from_utf8(text).ok()
 }

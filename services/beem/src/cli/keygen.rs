@@ -66,7 +66,8 @@ pub fn run(args: &KeygenArgs) -> Result<ExitCode> {
             say(public.trim_end());
         }
         Some(name) => {
-            let (private_file, public_file) = (name.with_extension("pem"), name.with_extension("pub.pem"));
+            let beside = |ending: &str| PathBuf::from(format!("{}.{ending}", name.display()));
+            let (private_file, public_file) = (beside("pem"), beside("pub.pem"));
             if private_file.exists() {
                 bail!("{} is there already", private_file.display());
             }

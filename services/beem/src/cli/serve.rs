@@ -84,9 +84,19 @@ fn announce(settings: &Settings, running: &running::Running) {
         say(format_args!("data       {dir}"));
         say(format_args!("client     {dir}/credentials/client.json (its key beside it: all 15 roles)"));
         say(format_args!("reference  {url}/docs   {url}/openapi.json"));
-        say("try        beem call GET /platform/v1/me");
-        say("           beem call GET /platform/v1/roles");
-        say("           beem call GET /platform/v1/clients");
+        let beem = invocation(settings);
+        say(format_args!("try        {beem} call GET /platform/v1/me"));
+        say(format_args!("           {beem} call GET /platform/v1/roles"));
+        say(format_args!("           {beem} call GET /platform/v1/clients"));
     }
     say(format_args!("beem is ready on {url}"));
+}
+
+/// How to call this very program about this very data directory.
+fn invocation(settings: &Settings) -> String {
+    let program = std::env::current_exe().map_or_else(|_| "beem".into(), |p| p.display().to_string());
+    if settings.data_dir == Settings::default().data_dir {
+        return program;
+    }
+    format!("{program} --data-dir {}", settings.data_dir.display())
 }
