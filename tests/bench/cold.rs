@@ -81,7 +81,8 @@ impl Crowd {
 
     /// One more worker: empties Redis.
     pub async fn flush(&self, meter: &Meter) -> Result<(), String> {
-        let path = std::env::var_os(redis::SHARED_ENV).ok_or("run `cargo xtask bench`, which starts Redis")?;
+        let path =
+            std::env::var_os(redis::SHARED_ENV).ok_or("run `cargo xtask bench`, which starts Redis")?;
         let failed = |e: std::io::Error| format!("redis: {e}");
         let mut stream = UnixStream::connect(path).await.map_err(failed)?;
         while meter.goes_on() {

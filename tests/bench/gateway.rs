@@ -60,7 +60,8 @@ pub async fn run() -> Result<(), String> {
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
         for (row, (_, variant)) in rows.iter_mut().zip(&variants) {
-            let sample = variant.measure(&row.processes, lasting).await.map_err(|e| format!("{}: {e}", row.label))?;
+            let sample =
+                variant.measure(&row.processes, lasting).await.map_err(|e| format!("{}: {e}", row.label))?;
             row.samples.push(sample);
         }
     }
@@ -126,7 +127,8 @@ impl Variant {
             }
             Self::Cold(crowd) => {
                 crowd.prepare(get_itself).await?;
-                let workers: FuturesUnordered<_> = (0..WORKERS).map(|_| crowd.work(&meter).boxed_local()).collect();
+                let workers: FuturesUnordered<_> =
+                    (0..WORKERS).map(|_| crowd.work(&meter).boxed_local()).collect();
                 workers.push(crowd.flush(&meter).boxed_local());
                 sample(&meter, workers, processes, lasting).await
             }
@@ -144,11 +146,16 @@ fn goals(rows: &[Row], before_kb: [u64; 2], after_kb: [u64; 2]) {
     if let [direct, ed25519, ..] = rows {
         let cpu = ed25519.cpu_us("gateway").unwrap_or(f64::NAN);
         println!("warm Ed25519 GET, CPU of the gateway   {cpu:>6.0} µs   goal: at most {GOAL_CPU_US:.0}");
-        println!("  its rate as a share of (a)           {:>6.2}      goal: at least {GOAL_SHARE}", ed25519.share_of(direct));
+        println!(
+            "  its rate as a share of (a)           {:>6.2}      goal: at least {GOAL_SHARE}",
+            ed25519.share_of(direct)
+        );
     }
     let [gateway, beem] = before_kb.map(|kb| kb / 1024);
     let [gateway_after, beem_after] = after_kb.map(|kb| kb / 1024);
-    println!("memory of the gateway at rest          {gateway:>6} MB   goal: below {GOAL_REST_MB}; after the load {gateway_after} MB");
+    println!(
+        "memory of the gateway at rest          {gateway:>6} MB   goal: below {GOAL_REST_MB}; after the load {gateway_after} MB"
+    );
     println!("memory of the embedded process at rest {beem:>6} MB   after the load {beem_after} MB");
 }
 

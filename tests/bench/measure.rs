@@ -68,7 +68,11 @@ fn cpu_us(processes: &[Measured]) -> Result<Vec<u64>, String> {
     processes.iter().map(Measured::cpu_us).collect()
 }
 
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts of seconds are far below 2^52")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "counts of seconds are far below 2^52"
+)]
 fn as_f64(n: u64) -> f64 {
     n as f64
 }

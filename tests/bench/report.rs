@@ -27,9 +27,17 @@ pub fn table(rows: &[Row]) -> String {
     for row in rows {
         let rates: Vec<f64> = row.samples.iter().map(|s| s.per_s).collect();
         let ratios = rates.iter().zip(&first).map(|(rate, first)| rate / first.per_s).collect();
-        let (least, most) = (rates.iter().copied().fold(f64::MAX, f64::min), rates.iter().copied().fold(0.0, f64::max));
+        let (least, most) =
+            (rates.iter().copied().fold(f64::MAX, f64::min), rates.iter().copied().fold(0.0, f64::max));
         let range = format!("[{least:.0}..{most:.0}]");
-        let _ = write!(text, "{:<34} {:>7.0} {range:>16} {:>6.2} {:>20}", row.label, median(rates), median(ratios), "");
+        let _ = write!(
+            text,
+            "{:<34} {:>7.0} {range:>16} {:>6.2} {:>20}",
+            row.label,
+            median(rates),
+            median(ratios),
+            ""
+        );
         for name in PROCESSES {
             let cell = row.cpu_us(name).map_or_else(|| "-".to_owned(), |us| format!("{us:.0}"));
             let _ = write!(text, " {cell:>8}");

@@ -30,7 +30,8 @@ async fn call_signs_with_the_data_directorys_client_and_prints_the_answer() {
     assert!(serde_json::from_str::<Value>(&list).unwrap()["content"].is_array());
     let key = beem_tests::creds::new_key(KeyKind::Ed25519);
     let body = serde_json::json!({ "name": "by hand", "publicKey": key.public().pem() }).to_string();
-    let made: Value = serde_json::from_str(&ok(&rig.beem(&["call", "POST", "/platform/v1/clients", &body]))).unwrap();
+    let made: Value =
+        serde_json::from_str(&ok(&rig.beem(&["call", "POST", "/platform/v1/clients", &body]))).unwrap();
     assert_eq!(made["name"], "by hand");
 }
 
@@ -78,7 +79,8 @@ fn keygen_makes_keys_of_every_algorithm() {
         (Some("rsa-pss-sha512"), KeyKind::Rsa),
         (Some("ecdsa-p256-sha256"), KeyKind::EcdsaP256),
     ] {
-        let args: Vec<&str> = ["keygen"].into_iter().chain(algorithm.iter().flat_map(|a| ["--algorithm", a])).collect();
+        let args: Vec<&str> =
+            ["keygen"].into_iter().chain(algorithm.iter().flat_map(|a| ["--algorithm", a])).collect();
         let said = ok(&beem(&args));
         let (private, public) = said.split_at(said.find("-----BEGIN PUBLIC KEY-----").unwrap());
         let private = PrivateKey::from_pkcs8_pem(private).unwrap();
@@ -90,7 +92,10 @@ fn keygen_makes_keys_of_every_algorithm() {
     let mode = std::fs::metadata(folder.path().join("till.pem")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600);
     assert!(folder.path().join("till.pub.pem").is_file());
-    assert!(!beem(&["keygen", "--out", name.to_str().unwrap()]).status.success(), "a key is not written over");
+    assert!(
+        !beem(&["keygen", "--out", name.to_str().unwrap()]).status.success(),
+        "a key is not written over"
+    );
     assert!(!beem(&["keygen", "--algorithm", "dsa"]).status.success());
 }
 
@@ -104,8 +109,12 @@ fn signed(rig: &Rig, args: &[&str]) -> (String, Vec<String>) {
 
 fn verify(key: &Path, headers: &[String], args: &[&str]) -> Output {
     let headers = headers.iter().flat_map(|h| ["-H", h.as_str()]);
-    let all: Vec<&str> =
-        ["verify"].into_iter().chain(args.iter().copied()).chain(headers).chain(["--public-key", key.to_str().unwrap()]).collect();
+    let all: Vec<&str> = ["verify"]
+        .into_iter()
+        .chain(args.iter().copied())
+        .chain(headers)
+        .chain(["--public-key", key.to_str().unwrap()])
+        .collect();
     beem(&all)
 }
 

@@ -40,13 +40,19 @@ pub fn ways() -> Vec<Way> {
         }
     }
     let documented = [Algorithm::RsaV15Sha256, Algorithm::Ed25519];
-    ways.extend(documented.map(|algorithm| Way { signer: Foreign::Documented, algorithm, style: "target-uri" }));
+    ways.extend(documented.map(|algorithm| Way {
+        signer: Foreign::Documented,
+        algorithm,
+        style: "target-uri",
+    }));
     ways
 }
 
 fn prepared() -> PathBuf {
     let folder = std::env::var_os("BEEM_FOREIGN").map(PathBuf::from).filter(|f| f.is_dir());
-    folder.unwrap_or_else(|| panic!("run `cargo xtask test`, which installs the foreign signers and names them in BEEM_FOREIGN"))
+    folder.unwrap_or_else(|| {
+        panic!("run `cargo xtask test`, which installs the foreign signers and names them in BEEM_FOREIGN")
+    })
 }
 
 impl Foreign {
@@ -85,10 +91,17 @@ impl Foreign {
 }
 
 /// A request of a client that shares no code with the gateway: its headers are all the stranger's.
-pub async fn request(client: &Client, way: Way, method: &str, target: &str, body: Option<&Value>, key: Option<&str>) -> Wire {
-    let mut headers = json!({});
+pub async fn request(
+    client: &Client,
+    way: Way,
+    method: &str,
+    target: &str,
+    body: Option<&Value>,
+    key: Option<&str>,
+) -> Wire {
+    let (created, mut headers) = (now_s(), json!({}));
     if way.signer != Foreign::Documented {
-        headers["date"] = date_of(now_s()).into();
+        headers["date"] = date_of(created).into();
     }
     if body.is_some() {
         headers["content-type"] = "application/json".into();
@@ -105,6 +118,7 @@ pub async fn request(client: &Client, way: Way, method: &str, target: &str, body
         "keyPem": client.creds.key.to_pkcs8_pem().unwrap(),
         "algorithm": way.algorithm.as_str(),
         "style": way.style,
+        "created": created,
     });
     let signed = way.signer.sign(&job).await;
     let wire = Wire::new(client.gateway.address, method, target);
@@ -122,7 +136,10 @@ async fn send(client: &Client, way: Way, method: &str, target: &str, body: Optio
 async fn foreign_signers_get_in(rig: &Rig) {
     let ways = ways();
     let all = ways.into_iter().map(|way| async move {
-        let creds = rig.client().new_client_of(way.algorithm.key_kind(), &json!({ "roles": ["client:operator"] })).await;
+        let creds = rig
+            .client()
+            .new_client_of(way.algorithm.key_kind(), &json!({ "roles": ["client:operator"] }))
+            .await;
         let client = rig.as_client(&creds.with_algorithm(way.algorithm));
         let profile = send(&client, way, "GET", ME, None).await;
         assert_eq!(profile.status, 200, "{way:?}: {}", profile.text());

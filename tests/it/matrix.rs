@@ -1,1 +1,7 @@
-//! matrix
+//! Every RPC of the contract under every way to call it wrongly, read from the descriptor set: an RPC that has no row in
+//! the tables of valid requests fails the test, so that nothing is added without being asked here.
+
+mod inside;
+mod inside_rows;
+mod outside;
+mod outside_rows;

@@ -89,7 +89,9 @@ impl Cast {
     /// A write that would succeed.
     pub fn post(&self) -> Forge {
         let key = beem_tests::creds::new_key(KeyKind::Ed25519);
-        self.main.forge("POST", CLIENTS).json(&json!({ "name": "never made", "publicKey": key.public().pem() }))
+        self.main
+            .forge("POST", CLIENTS)
+            .json(&json!({ "name": "never made", "publicKey": key.public().pem() }))
     }
 }
 
@@ -114,7 +116,12 @@ async fn every_refusal_has_its_status_and_code(rig: &Rig) {
         let answer = request.send().await;
         if (answer.status, answer.code().as_str()) != (row.status, row.code) {
             let (status, code) = (row.status, row.code);
-            wrong.push(format!("{}: {status} {code} expected, {} {}", row.name, answer.status, answer.text()));
+            wrong.push(format!(
+                "{}: {status} {code} expected, {} {}",
+                row.name,
+                answer.status,
+                answer.text()
+            ));
         } else if let Err(why) = answer.problem_shape() {
             wrong.push(format!("{}: {why}: {}", row.name, answer.text()));
         }

@@ -38,11 +38,13 @@ impl Creds {
             let path = folder.join(name);
             std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))
         };
-        let file: ClientFile = serde_json::from_str(&read("client.json")?).map_err(|e| format!("client.json: {e}"))?;
+        let file: ClientFile =
+            serde_json::from_str(&read("client.json")?).map_err(|e| format!("client.json: {e}"))?;
         if file.algorithm != "ed25519" || file.private_key_file != "client.pem" {
             return Err(format!("client.json says {} and {}", file.algorithm, file.private_key_file));
         }
-        let key = PrivateKey::from_pkcs8_pem(&read(&file.private_key_file)?).map_err(|e| format!("client.pem: {e}"))?;
+        let key = PrivateKey::from_pkcs8_pem(&read(&file.private_key_file)?)
+            .map_err(|e| format!("client.pem: {e}"))?;
         let creds = Self {
             id: String::new(),
             client_id: file.client_id,

@@ -20,7 +20,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts on a fresh data directory and waits until it is ready. `ends_with_thread`: see [`Launch::on_death`].
+    /// Starts on a fresh data directory and waits until it is ready. `{address}` in a setting becomes the address listened
+    /// on. `ends_with_thread`: see [`Launch::on_death`].
     ///
     /// # Errors
     /// What the process wrote last, when it does not get ready.
@@ -31,7 +32,9 @@ impl Embedded {
             .args(["serve", "--listen", &address.to_string(), "--data-dir"])
             .arg(folder.path().join("data"))
             .on_death(ends_with_thread.then_some("KILL"));
-        let launch = envs.iter().fold(launch, |launch, (key, value)| launch.env(key, value));
+        let launch = envs.iter().fold(launch, |launch, (key, value)| {
+            launch.env(key, value.replace("{address}", &address.to_string()))
+        });
         let process = launch.start()?;
         let mut embedded = Self { process, launch, address, folder };
         embedded.wait_until_ready()?;

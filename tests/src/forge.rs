@@ -136,7 +136,8 @@ impl Forge {
     /// Covering exactly these.
     #[must_use]
     pub fn covering(self, components: &[&str]) -> Self {
-        let quoted = components.iter().map(|c| if c.contains('"') { (*c).to_owned() } else { format!("\"{c}\"") });
+        let quoted =
+            components.iter().map(|c| if c.contains('"') { (*c).to_owned() } else { format!("\"{c}\"") });
         let quoted: Vec<String> = quoted.collect();
         self.with(|f| f.components = Some(quoted))
     }
@@ -237,7 +238,8 @@ impl Forge {
             "@query" => format!("?{query}"),
             "@query-param" => {
                 let wanted = identifier.split("name=\"").nth(1).unwrap_or_default().trim_end_matches('"');
-                let found = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(n, _)| *n == wanted);
+                let found =
+                    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(n, _)| *n == wanted);
                 found.map(|(_, value)| value.to_owned()).unwrap_or_default()
             }
             field => {

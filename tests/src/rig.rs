@@ -68,31 +68,34 @@ impl Rig {
     /// The cluster that this test binary shares.
     pub fn clustered() -> &'static Self {
         static RIG: Shared = OnceLock::new();
-        shared(&RIG, || Self::start_clustered_with(&unlimited(), true))
+        shared(&RIG, || Self::start_clustered_with(&unlimited(), None, true))
     }
 
     /// The embedded installation with low limits that takes this machine for a proxy.
     pub fn guarded_embedded() -> &'static Self {
         static RIG: Shared = OnceLock::new();
-        shared(&RIG, || Self::start_embedded_with(&guarded(), true))
+        shared(&RIG, || {
+            let origins = format!("[\"{GUARDED_ORIGIN}\", \"http://{{address}}\"]");
+            Self::start_embedded_with(&[guarded(), more(&[(PUBLIC_ORIGINS, &origins)])].concat(), true)
+        })
     }
 
     /// The cluster with low limits that takes this machine for a proxy.
     pub fn guarded_clustered() -> &'static Self {
         static RIG: Shared = OnceLock::new();
-        shared(&RIG, || Self::start_clustered_with(&guarded(), true))
+        shared(&RIG, || Self::start_clustered_with(&guarded(), Some(GUARDED_ORIGIN), true))
     }
 
     /// An embedded installation of the caller's own, with these settings (`BEEM__…`); it ends on drop.
     #[must_use]
     pub fn start_embedded(settings: &[(&str, &str)]) -> Self {
-        Self::start_embedded_with(&more(settings), false).unwrap_or_else(|e| panic!("{e}"))
+        Self::start_embedded_with(&limitless(settings), false).unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// A cluster of the caller's own, on databases of its own, with these settings; it ends on drop.
     #[must_use]
     pub fn start_clustered(settings: &[(&str, &str)]) -> Self {
-        Self::start_clustered_with(&more(settings), false).unwrap_or_else(|e| panic!("{e}"))
+        Self::start_clustered_with(&limitless(settings), None, false).unwrap_or_else(|e| panic!("{e}"))
     }
 
     fn start_embedded_with(settings: &[(String, String)], ends_with_thread: bool) -> Result<Self, String> {
@@ -106,14 +109,25 @@ impl Rig {
         Self::of(Shape::Embedded(embedded), vec![Gateway { url, address }], main)
     }
 
-    fn start_clustered_with(settings: &[(String, String)], ends_with_thread: bool) -> Result<Self, String> {
+    fn start_clustered_with(
+        settings: &[(String, String)],
+        origin: Option<&str>,
+        ends_with_thread: bool,
+    ) -> Result<Self, String> {
         let mut options = Options::new(beem_bin(), postgres::shared(), redis::fresh_database());
         options.envs = settings.to_vec();
         options.ends_with_thread = ends_with_thread;
-        let cluster = Cluster::start(&options)?;
-        let gateways = (1..=options.gateways).map(|n| cluster.address(&format!("gateway-{n}")));
-        let gateways = gateways.map(|a| a.map(|address| Gateway { url: origin(settings, address), address }));
-        let gateways = gateways.collect::<Result<Vec<_>, _>>()?;
+        let mut cluster = Cluster::start(&options)?;
+        let mut gateways = Vec::new();
+        for n in 1..=options.gateways {
+            let name = format!("gateway-{n}");
+            let address = cluster.address(&name)?;
+            if let Some(origin) = origin {
+                call(&mut cluster, &name, origin, address)?;
+            }
+            let url = origin.map_or_else(|| format!("http://{address}"), str::to_owned);
+            gateways.push(Gateway { url, address });
+        }
         let (main, _) = Creds::load(&cluster.create_account("Main", "credentials")?)?;
         Self::of(Shape::Clustered(Box::new(cluster)), gateways, main)
     }
@@ -141,7 +155,9 @@ impl Rig {
 
     /// A new client of the main account with these roles and a fresh Ed25519 key, made through the public API.
     pub async fn new_client(&self, roles: &[Role]) -> Creds {
-        self.client().new_client(&json!({ "roles": roles.iter().map(|r| r.short()).collect::<Vec<_>>() })).await
+        self.client()
+            .new_client(&json!({ "roles": roles.iter().map(|r| r.short()).collect::<Vec<_>>() }))
+            .await
     }
 
     /// Another account, with its first client of all 15 roles, made by `beem admin`.
@@ -235,13 +251,18 @@ impl Client {
 }
 
 fn unlimited() -> Vec<(String, String)> {
-    more(&[])
+    more(&[
+        ("BEEM__GATEWAY__RATES__CLIENT_PER_S", UNLIMITED),
+        ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", UNLIMITED),
+    ])
+}
+
+fn limitless(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    [unlimited(), more(settings)].concat()
 }
 
 fn more(settings: &[(&str, &str)]) -> Vec<(String, String)> {
-    let rates = [("BEEM__GATEWAY__RATES__CLIENT_PER_S", UNLIMITED), ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", UNLIMITED)];
-    let all = rates.iter().chain(settings);
-    all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 fn guarded() -> Vec<(String, String)> {
@@ -249,8 +270,19 @@ fn guarded() -> Vec<(String, String)> {
         ("BEEM__GATEWAY__RATES__CLIENT_PER_S", &GUARDED_CLIENT_PER_S.to_string()),
         ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", &GUARDED_ADDRESS_PER_S.to_string()),
         ("BEEM__GATEWAY__TRUSTED_PROXIES", "[\"127.0.0.1/32\"]"),
-        (PUBLIC_ORIGINS, &format!("[\"{GUARDED_ORIGIN}\"]")),
     ])
+}
+
+/// Starts a gateway of a cluster again under another public name, beside its address.
+fn call(cluster: &mut Cluster, name: &str, origin: &str, address: SocketAddr) -> Result<(), String> {
+    let path = cluster.folder().join(format!("{name}.toml"));
+    let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
+    let mut settings: toml::Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
+    let gateway = settings.get_mut("gateway").and_then(toml::Value::as_table_mut).ok_or("no gateway")?;
+    gateway.insert("public_origins".into(), vec![origin.to_owned(), format!("http://{address}")].into());
+    std::fs::write(&path, settings.to_string()).map_err(|e| e.to_string())?;
+    cluster.stop(name)?;
+    cluster.start_again(name)
 }
 
 /// The first public origin: of the settings, or of the address.
@@ -262,7 +294,10 @@ fn origin(settings: &[(String, String)], address: SocketAddr) -> String {
 
 /// Starts what a whole binary shares on a thread that never ends: a static is never dropped, so the system is told to end
 /// the servers with the thread that started them. A start that failed is told to everyone who asks, once it failed.
-fn shared(rig: &'static Shared, start: impl FnOnce() -> Result<Rig, String> + Send + 'static) -> &'static Rig {
+fn shared(
+    rig: &'static Shared,
+    start: impl FnOnce() -> Result<Rig, String> + Send + 'static,
+) -> &'static Rig {
     let started = rig.get_or_init(|| {
         let (give, take) = std::sync::mpsc::channel();
         std::thread::spawn(move || {

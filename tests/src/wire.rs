@@ -28,7 +28,14 @@ impl Wire {
     #[must_use]
     pub fn new(address: SocketAddr, method: &str, target: &str) -> Self {
         let host = address.to_string();
-        Self { address, method: method.into(), target: target.into(), host, headers: Vec::new(), body: Vec::new() }
+        Self {
+            address,
+            method: method.into(),
+            target: target.into(),
+            host,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     /// One more line, beside any of that name.
@@ -92,7 +99,9 @@ impl Wire {
 
     /// Sends it and reads the whole answer.
     pub async fn send(&self) -> Answer {
-        let exchange = async { self.try_send().await.unwrap_or_else(|e| panic!("{} {}: {e}", self.method, self.target)) };
+        let exchange = async {
+            self.try_send().await.unwrap_or_else(|e| panic!("{} {}: {e}", self.method, self.target))
+        };
         let answer = tokio::time::timeout(LIMIT, exchange).await;
         answer.unwrap_or_else(|_| panic!("{} {}: no answer", self.method, self.target))
     }
@@ -159,7 +168,8 @@ impl Answer {
 
     #[must_use]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("not JSON ({e}): {} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("not JSON ({e}): {} {}", self.status, self.text()))
     }
 
     /// The problem's code; empty when there is none.
@@ -208,8 +218,13 @@ impl Answer {
         if body["status"] != self.status {
             return Err("status".into());
         }
-        if self.header("x-request-id").is_none() || body["requestId"].as_str() != self.header("x-request-id") {
-            return Err(format!("requestId {} but X-Request-Id {:?}", body["requestId"], self.header("x-request-id")));
+        if self.header("x-request-id").is_none() || body["requestId"].as_str() != self.header("x-request-id")
+        {
+            return Err(format!(
+                "requestId {} but X-Request-Id {:?}",
+                body["requestId"],
+                self.header("x-request-id")
+            ));
         }
         let said = |v: &Value| v.as_str().is_some_and(|s| !s.is_empty());
         if !said(&body["title"]) || !said(&body["detail"]) {

@@ -115,7 +115,8 @@ async fn accounts_do_not_see_each_other(rig: &Rig) {
     let (mine, theirs) = (one.new_client(&json!({})).await, two.new_client(&json!({})).await);
     assert_ne!(mine.account_id, theirs.account_id);
     let list = one.get("/platform/v1/clients").await.expect(200);
-    let ids: Vec<&str> = list["content"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> =
+        list["content"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
     assert!(ids.contains(&mine.id.as_str()) && !ids.contains(&theirs.id.as_str()));
     assert_eq!(ids.len(), 2, "the first client and the one that was made");
     let at = format!("/platform/v1/clients/{}", theirs.id);
@@ -125,7 +126,8 @@ async fn accounts_do_not_see_each_other(rig: &Rig) {
     assert_eq!(two.get(&at).await.expect(200)["enabled"], true);
     // A page token of another account's list means nothing here.
     two.new_client(&json!({})).await;
-    let token = two.get("/platform/v1/clients?max=1").await.expect(200)["nextPageToken"].as_str().unwrap().to_owned();
+    let token =
+        two.get("/platform/v1/clients?max=1").await.expect(200)["nextPageToken"].as_str().unwrap().to_owned();
     one.get(&format!("/platform/v1/clients?max=1&pageToken={token}")).await.refused(400, "validation-failed");
 }
 

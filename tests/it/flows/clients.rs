@@ -35,8 +35,14 @@ async fn a_client_is_answered_whole(rig: &Rig) {
     assert_ne!(made["id"], made["clientId"]);
     assert_eq!(made["accountId"], rig.main.account_id.as_str());
     assert_eq!((&made["name"], &made["enabled"]), (&json!("Till 7"), &json!(true)));
-    assert_eq!(PublicKey::parse_pem(made["publicKey"].as_str().unwrap()).unwrap().fingerprint(), made["keyFingerprint"].as_str().unwrap());
-    assert_eq!((&made["keyAlgorithm"], &made["keyFingerprint"]), (&json!("rsa"), &json!(key.public().fingerprint())));
+    assert_eq!(
+        PublicKey::parse_pem(made["publicKey"].as_str().unwrap()).unwrap().fingerprint(),
+        made["keyFingerprint"].as_str().unwrap()
+    );
+    assert_eq!(
+        (&made["keyAlgorithm"], &made["keyFingerprint"]),
+        (&json!("rsa"), &json!(key.public().fingerprint()))
+    );
     assert_eq!(made["networkWhitelist"].as_array().unwrap().len(), 3);
     assert_eq!((&made["roles"], &made["roleCount"]), (&json!(["layer1:role:payment:viewer"]), &json!(1)));
     assert!(made["rolesVersion"].is_u64() && is_time(&made["dateCreated"]));
@@ -51,7 +57,10 @@ async fn absent_and_empty_lists_differ(rig: &Rig) {
     let key = beem_tests::creds::new_key(KeyKind::Ed25519);
     let mut body = json!({ "name": "x", "publicKey": key.public().pem() });
     let made = main.post(CLIENTS, &body).await.expect(201);
-    assert_eq!((&made["networkWhitelist"], &made["roles"], &made["roleCount"]), (&json!(["0.0.0.0/0"]), &json!([]), &json!(0)));
+    assert_eq!(
+        (&made["networkWhitelist"], &made["roles"], &made["roleCount"]),
+        (&json!(["0.0.0.0/0"]), &json!([]), &json!(0))
+    );
     body["networkWhitelist"] = json!([]);
     let problem = main.post(CLIENTS, &body).await.refused(400, "validation-failed");
     assert_eq!(problem["errors"][0]["field"], "networkWhitelist");
@@ -84,13 +93,18 @@ async fn keys_that_are_none_are_refused_by_name(rig: &Rig) {
         let error = &problem["errors"][0];
         assert_eq!(error["field"], "publicKey", "{problem}");
         assert!(error["detail"].as_str().unwrap().to_lowercase().contains(says), "{says}: {problem}");
-        assert!(!problem.to_string().contains(private.lines().nth(1).unwrap()), "a private key is not repeated");
+        assert!(
+            !problem.to_string().contains(private.lines().nth(1).unwrap()),
+            "a private key is not repeated"
+        );
     }
 }
 
 async fn a_patch_changes_exactly_what_it_names(rig: &Rig) {
     let main = rig.client();
-    let creds = main.new_client(&json!({ "roles": ["hook:viewer", "user:viewer"], "networkWhitelist": ["10.0.0.0/8"] })).await;
+    let creds = main
+        .new_client(&json!({ "roles": ["hook:viewer", "user:viewer"], "networkWhitelist": ["10.0.0.0/8"] }))
+        .await;
     let before = main.get(&at(&creds.id)).await.expect(200);
     let patched = |patch: Value| {
         let main = main.clone();
@@ -113,11 +127,17 @@ async fn a_patch_changes_exactly_what_it_names(rig: &Rig) {
     let disabled = patched(json!({ "enabled": false })).await;
     assert_eq!(disabled["enabled"], false);
     assert_eq!(patched(json!({})).await["enabled"], false, "an empty patch changes nothing");
-    for wrong in [json!({ "name": null }), json!({ "roles": null }), json!({ "enabled": null }), json!({ "enabled": "no" })] {
+    for wrong in [
+        json!({ "name": null }),
+        json!({ "roles": null }),
+        json!({ "enabled": null }),
+        json!({ "enabled": "no" }),
+    ] {
         main.patch(&at(&creds.id), &wrong).await.refused(400, "validation-failed");
     }
     for unknown in ["id", "clientId", "publicKey", "present", "createdBy"] {
-        let problem = main.patch(&at(&creds.id), &json!({ unknown: "x" })).await.refused(400, "unknown-field");
+        let problem =
+            main.patch(&at(&creds.id), &json!({ unknown: "x" })).await.refused(400, "unknown-field");
         assert_eq!(problem["errors"][0]["field"], unknown);
     }
 }
@@ -142,13 +162,17 @@ async fn suspended_is_out_and_back(rig: &Rig) {
 async fn a_key_is_rotated_with_and_without_overlap(rig: &Rig) {
     let (main, creds) = (rig.client(), rig.new_client(&[]).await);
     let path = format!("{}/rotate", at(&creds.id));
-    let (second, third) = (beem_tests::creds::new_key(KeyKind::EcdsaP256), beem_tests::creds::new_key(KeyKind::Rsa));
+    let (second, third) =
+        (beem_tests::creds::new_key(KeyKind::EcdsaP256), beem_tests::creds::new_key(KeyKind::Rsa));
     let (first, second) = (creds.clone(), creds.with_key(&second));
     let third = creds.with_key(&third);
     let overlap = json!({ "publicKey": second.key.public().pem(), "retireOldAfter": 3600 });
     let rotated = main.post(&path, &overlap).await.expect(200);
     assert_eq!(rotated["clientId"], creds.client_id.as_str());
-    assert_eq!((&rotated["keyAlgorithm"], &rotated["keyFingerprint"]), (&json!("ecdsa-p256"), &json!(second.key.public().fingerprint())));
+    assert_eq!(
+        (&rotated["keyAlgorithm"], &rotated["keyFingerprint"]),
+        (&json!("ecdsa-p256"), &json!(second.key.public().fingerprint()))
+    );
     let retiring = &rotated["retiringKey"];
     assert_eq!(retiring["keyFingerprint"], first.key.public().fingerprint());
     assert!(is_time(&retiring["notAfter"]), "{retiring}");
@@ -185,7 +209,10 @@ async fn deleted_is_for_good(rig: &Rig) {
     let kept = main.get(&at(&creds.id)).await.expect(200);
     assert_eq!(kept["id"], creds.id.as_str(), "the record stays");
     let list = main.get(&format!("{CLIENTS}?max=500")).await.expect(200);
-    assert!(list["content"].as_array().unwrap().iter().all(|c| c["id"] != creds.id.as_str()), "but it is not listed");
+    assert!(
+        list["content"].as_array().unwrap().iter().all(|c| c["id"] != creds.id.as_str()),
+        "but it is not listed"
+    );
     main.delete(&at(&creds.id)).await.expect(200);
     assert!(main.patch(&at(&creds.id), &json!({ "enabled": true })).await.status >= 400);
     assert_eq!(rig.as_client(&creds).get(ME).await.code(), "client-unknown");

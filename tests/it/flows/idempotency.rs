@@ -45,11 +45,15 @@ async fn another_request_under_the_key_is_refused(rig: &Rig) {
     client.keyed("POST", CLIENTS, &new_client(&name), &key).await.refused(422, "idempotency-key-reused");
     // Another RPC, another caller: another key.
     let creds = rig.new_client(&[beem_roles::Role::ClientOperator]).await;
-    client.keyed("PATCH", &format!("{CLIENTS}/{}", creds.id), &json!({ "name": "x" }), &key).await.expect(200);
+    client
+        .keyed("PATCH", &format!("{CLIENTS}/{}", creds.id), &json!({ "name": "x" }), &key)
+        .await
+        .expect(200);
     rig.as_client(&creds).keyed("POST", CLIENTS, &new_client("y"), &key).await.expect(201);
     // The path is part of the request.
     let other = rig.new_client(&[]).await;
-    let answer = client.keyed("PATCH", &format!("{CLIENTS}/{}", other.id), &json!({ "name": "x" }), &key).await;
+    let answer =
+        client.keyed("PATCH", &format!("{CLIENTS}/{}", other.id), &json!({ "name": "x" }), &key).await;
     answer.refused(422, "idempotency-key-reused");
     assert_eq!(named(&client, &name).await, 1);
 }
@@ -58,10 +62,19 @@ async fn many_at_once_are_one(rig: &Rig) {
     let (key, name) = (unique(), unique());
     let body = new_client(&name);
     let clients: Vec<Client> = (0..6).flat_map(|_| rig.everywhere(&rig.main)).collect();
-    let answers = futures::future::join_all(clients.iter().map(|c| c.keyed("POST", CLIENTS, &body, &key))).await;
+    let answers =
+        futures::future::join_all(clients.iter().map(|c| c.keyed("POST", CLIENTS, &body, &key))).await;
     let first = answers[0].expect(201);
-    assert!(answers.iter().all(|a| a.status == 201 && a.json() == first), "{:?}", answers.iter().map(Answer::text).collect::<Vec<_>>());
-    assert_eq!(answers.iter().filter(|a| !replayed(a)).count(), 1, "one is the first, the others say that they are not");
+    assert!(
+        answers.iter().all(|a| a.status == 201 && a.json() == first),
+        "{:?}",
+        answers.iter().map(Answer::text).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        answers.iter().filter(|a| !replayed(a)).count(),
+        1,
+        "one is the first, the others say that they are not"
+    );
     assert_eq!(named(&rig.client(), &name).await, 1);
 }
 
@@ -70,7 +83,8 @@ async fn two_different_requests_under_one_key_at_once(rig: &Rig) {
     let (key, name) = (unique(), unique());
     let bodies: Vec<Value> = (0..6).map(|_| new_client(&name)).collect();
     let client = rig.client();
-    let answers = futures::future::join_all(bodies.iter().map(|body| client.keyed("POST", CLIENTS, body, &key))).await;
+    let answers =
+        futures::future::join_all(bodies.iter().map(|body| client.keyed("POST", CLIENTS, body, &key))).await;
     let made = answers.iter().filter(|a| a.status == 201).count();
     assert_eq!(made, 1);
     assert!(answers.iter().filter(|a| a.status != 201).all(|a| a.code() == "idempotency-key-reused"));

@@ -87,12 +87,14 @@ async fn the_data_directory_is_private() {
     };
     let mut files = Vec::new();
     walk(&dir, &mut files);
-    for name in ["credentials/client.json", "credentials/client.pem", "credentials/owner.json", "admin.sock"] {
+    for name in ["credentials/client.json", "credentials/client.pem", "credentials/owner.json", "admin.sock"]
+    {
         assert!(files.iter().any(|f| f == &dir.join(name)), "no {name} in {files:?}");
     }
     let sqlite = files.iter().filter(|f| f.extension().is_some_and(|e| e == "sqlite"));
     assert_eq!(sqlite.count(), 2, "one file per service: {files:?}");
-    let owner: Value = serde_json::from_slice(&fs::read(dir.join("credentials/owner.json")).unwrap()).unwrap();
+    let owner: Value =
+        serde_json::from_slice(&fs::read(dir.join("credentials/owner.json")).unwrap()).unwrap();
     assert_eq!(owner.as_object().unwrap().len(), 2, "{owner}");
     assert!(owner["email"].is_string() && owner["activationUrl"].is_string(), "{owner}");
     let pem = fs::read_to_string(dir.join("credentials/client.pem")).unwrap();

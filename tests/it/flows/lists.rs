@@ -43,7 +43,11 @@ async fn a_list_is_newest_first_and_walked_by_tokens(rig: &Rig) {
     assert_eq!(whole.as_object().unwrap().len(), 2, "content and nextPageToken");
     for max in [1, 3, 4, 8, 9] {
         assert_eq!(walk(&owner, &format!("max={max}"), async || {}).await, newest_first, "max={max}");
-        assert_eq!(walk(&owner, &format!("order=asc&max={max}"), async || {}).await, oldest_first, "max={max}");
+        assert_eq!(
+            walk(&owner, &format!("order=asc&max={max}"), async || {}).await,
+            oldest_first,
+            "max={max}"
+        );
     }
     let exact = owner.get(&format!("{CLIENTS}?max=8")).await.expect(200);
     assert_eq!(next(&exact), "", "no token when nothing follows");
@@ -57,7 +61,11 @@ async fn a_walk_is_stable_under_inserts(rig: &Rig) {
         owner.new_client(&json!({})).await;
         owner.new_client(&json!({})).await;
     };
-    assert_eq!(walk(&owner, "max=3", insert).await, newest_first, "what is newer comes before the first page");
+    assert_eq!(
+        walk(&owner, "max=3", insert).await,
+        newest_first,
+        "what is newer comes before the first page"
+    );
     let seen = walk(&owner, "max=3&order=asc", insert).await;
     assert_eq!(seen[..8], oldest_first, "what is newer comes last");
     assert_eq!(seen.len(), 12);
@@ -83,8 +91,10 @@ async fn an_offset_skips(rig: &Rig) {
 async fn wrong_parameters_are_named(rig: &Rig) {
     let (owner, _) = eight(rig).await;
     let token = next(&owner.get(&format!("{CLIENTS}?max=1")).await.expect(200)).to_owned();
-    let (other_order, garbled) =
-        (format!("order=asc&pageToken={token}"), format!("pageToken={}", token.chars().rev().collect::<String>()));
+    let (other_order, garbled) = (
+        format!("order=asc&pageToken={token}"),
+        format!("pageToken={}", token.chars().rev().collect::<String>()),
+    );
     for (query, field) in [
         ("max=0", "max"),
         ("max=501", "max"),

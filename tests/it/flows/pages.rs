@@ -44,19 +44,27 @@ async fn the_openapi_document_is_the_contract(rig: &Rig) {
     }
     let documented: usize = document["paths"].as_object().unwrap().values().map(operations).sum();
     let pages = 5;
-    assert!((bindings..=bindings + pages).contains(&documented), "{documented} operations, {bindings} bindings");
+    assert!(
+        (bindings..=bindings + pages).contains(&documented),
+        "{documented} operations, {bindings} bindings"
+    );
     assert!(!document.to_string().contains("GetClientCredential"), "nothing internal");
 }
 
 fn operations(path: &Value) -> usize {
-    path.as_object().unwrap().keys().filter(|k| ["get", "put", "post", "patch", "delete"].contains(&k.as_str())).count()
+    path.as_object()
+        .unwrap()
+        .keys()
+        .filter(|k| ["get", "put", "post", "patch", "delete"].contains(&k.as_str()))
+        .count()
 }
 
 /// Readable, with the roles of each endpoint and no asset from anywhere.
 async fn the_reference_page_lists_roles_and_loads_nothing(rig: &Rig) {
     let docs = page(rig, "/docs").await;
     assert!(docs.header("content-type").is_some_and(|t| t.starts_with("text/html")));
-    let text = docs.text();
+    // Long paths may break where a `<wbr>` stands.
+    let text = docs.text().replace("<wbr>", "");
     for wanted in ["/platform/v1/clients/{id}/rotate", "client:operator", "signature-coverage", "PATCH"] {
         assert!(text.contains(wanted), "{wanted}");
     }
@@ -85,7 +93,8 @@ async fn every_answer_has_an_id_of_its_own(rig: &Rig) {
         Wire::new(address, "GET", "/platform/v1/me").header("host", "a").header("host", "b").send().await,
         Wire::new(address, "POST", "/platform/v1/me").header("content-length", "9999999").send().await,
     ];
-    let mut ids: Vec<&str> = answers.iter().map(|a| a.header("x-request-id").unwrap_or_else(|| panic!("{a:?}"))).collect();
+    let mut ids: Vec<&str> =
+        answers.iter().map(|a| a.header("x-request-id").unwrap_or_else(|| panic!("{a:?}"))).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), answers.len());

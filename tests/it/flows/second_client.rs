@@ -10,7 +10,8 @@ const CLIENTS: &str = "/platform/v1/clients";
 async fn made_by(way: Way, client: &Client, roles: &[&str]) -> Creds {
     let key = beem_tests::creds::new_key(KeyKind::EcdsaP256);
     let body = json!({ "name": format!("made by {:?}", way.signer), "publicKey": key.public().pem(), "roles": roles });
-    let made = foreign::request(client, way, "POST", CLIENTS, Some(&body), None).await.send().await.expect(201);
+    let made =
+        foreign::request(client, way, "POST", CLIENTS, Some(&body), None).await.send().await.expect(201);
     let full: Vec<String> = roles.iter().map(|r| format!("layer1:role:{r}")).collect();
     assert_eq!(made["roles"], json!(full));
     assert_eq!((&made["roleCount"], &made["keyAlgorithm"]), (&json!(roles.len()), &json!("ecdsa-p256")));
@@ -35,7 +36,10 @@ async fn can(client: &Client, some_client: &str) -> Vec<(&'static str, u16)> {
         ("get", client.get(&at).await.status),
         ("create", client.post(CLIENTS, &new).await.status),
         ("edit", client.patch(&at, &renamed).await.status),
-        ("rotate", client.post(&format!("{at}/rotate"), &json!({ "publicKey": key.public().pem() })).await.status),
+        (
+            "rotate",
+            client.post(&format!("{at}/rotate"), &json!({ "publicKey": key.public().pem() })).await.status,
+        ),
         ("delete", client.delete(&at).await.status),
     ]
 }

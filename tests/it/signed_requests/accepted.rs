@@ -45,7 +45,11 @@ async fn the_documented_signer_gets_in_as_it_is(rig: &Rig) {
     assert_eq!(read.value("signature-input"), wanted);
     read.send().await.expect(200);
     let write = client.forge("POST", CLIENTS).json(&new_client()).with(bare).sign();
-    assert!(write.value("signature-input").starts_with("sig=(\"@method\" \"@target-uri\" \"content-digest\" \"date\");"));
+    assert!(
+        write
+            .value("signature-input")
+            .starts_with("sig=(\"@method\" \"@target-uri\" \"content-digest\" \"date\");")
+    );
     write.send().await.expect(201);
 }
 
@@ -69,83 +73,145 @@ fn post(client: &Client) -> Forge {
 
 const FREEDOMS: &[Freedom] = &[
     Freedom { name: "another label", request: |c| forge(c).with(|f| f.label = "beem-1.x_y*z".into()).sign() },
-    Freedom { name: "the label is not signed", request: |c| {
-        let wire = forge(c).sign();
-        let renamed = |v: String| v.replacen("sig=", "other=", 1);
-        wire.change("signature", renamed).change("signature-input", renamed)
-    } },
+    Freedom {
+        name: "the label is not signed",
+        request: |c| {
+            let wire = forge(c).sign();
+            let renamed = |v: String| v.replacen("sig=", "other=", 1);
+            wire.change("signature", renamed).change("signature-input", renamed)
+        },
+    },
     Freedom { name: "no date", request: |c| forge(c).with(|f| f.date = None).sign() },
-    Freedom { name: "a date that is not covered may disagree", request: |c| {
-        forge(c).with(|f| f.date = Some(date_of(0))).covering(&["@method", "@target-uri"]).sign()
-    } },
+    Freedom {
+        name: "a date that is not covered may disagree",
+        request: |c| {
+            forge(c).with(|f| f.date = Some(date_of(0))).covering(&["@method", "@target-uri"]).sign()
+        },
+    },
     Freedom { name: "no nonce", request: |c| forge(c).with(|f| f.nonce = None).sign() },
     Freedom { name: "created 290 s ago", request: |c| forge(c).created_in(-290).sign() },
     Freedom { name: "created 50 s ahead", request: |c| forge(c).created_in(50).sign() },
-    Freedom { name: "a date one second off", request: |c| {
-        let now = now_s();
-        forge(c).with(|f| (f.created, f.date) = (Some(now), Some(date_of(now - 1)))).sign()
-    } },
+    Freedom {
+        name: "a date one second off",
+        request: |c| {
+            let now = now_s();
+            forge(c).with(|f| (f.created, f.date) = (Some(now), Some(date_of(now - 1)))).sign()
+        },
+    },
     Freedom { name: "expires ahead", request: |c| forge(c).with(|f| f.expires = Some(now_s() + 60)).sign() },
-    Freedom { name: "expires far beyond the window", request: |c| forge(c).with(|f| f.expires = Some(now_s() + 86_400)).sign() },
-    Freedom { name: "components in another order", request: |c| {
-        forge(c).covering(&["date", "@query", "@path", "@authority", "@method"]).sign()
-    } },
-    Freedom { name: "more than is needed", request: |c| {
-        let all = ["@method", "@target-uri", "@authority", "@scheme", "@path", "@query", "@request-target", "date"];
-        forge(c).covering(&all).sign()
-    } },
-    Freedom { name: "a query parameter beside the target", request: |c| {
-        forge(c).covering(&["@method", "@target-uri", "\"@query-param\";name=\"max\""]).sign()
-    } },
-    Freedom { name: "a field of one's own", request: |c| {
-        let forge = forge(c).with(|f| f.wire = f.wire.clone().header("x-own", "  a  b "));
-        forge.covering(&["@method", "@target-uri", "x-own"]).sign()
-    } },
+    Freedom {
+        name: "expires far beyond the window",
+        request: |c| forge(c).with(|f| f.expires = Some(now_s() + 86_400)).sign(),
+    },
+    Freedom {
+        name: "components in another order",
+        request: |c| forge(c).covering(&["date", "@query", "@path", "@authority", "@method"]).sign(),
+    },
+    Freedom {
+        name: "more than is needed",
+        request: |c| {
+            let all = [
+                "@method",
+                "@target-uri",
+                "@authority",
+                "@scheme",
+                "@path",
+                "@query",
+                "@request-target",
+                "date",
+            ];
+            forge(c).covering(&all).sign()
+        },
+    },
+    Freedom {
+        name: "a query parameter beside the target",
+        request: |c| forge(c).covering(&["@method", "@target-uri", "\"@query-param\";name=\"max\""]).sign(),
+    },
+    Freedom {
+        name: "a field of one's own",
+        request: |c| {
+            let forge = forge(c).with(|f| f.wire = f.wire.clone().header("x-own", "  a  b "));
+            forge.covering(&["@method", "@target-uri", "x-own"]).sign()
+        },
+    },
     Freedom { name: "sha-512", request: |c| post(c).with(|f| f.digest = Digest::Sha512).sign() },
     Freedom { name: "both digests", request: |c| post(c).with(|f| f.digest = Digest::Both).sign() },
-    Freedom { name: "a digest nobody knows beside one that is", request: |c| {
-        let forge = post(c);
-        let text = format!("{}, md5=:AAAA:", beem_tests::forge::sha256(&forge.wire.body));
-        forge.with(|f| f.digest = Digest::As(text)).sign()
-    } },
-    Freedom { name: "JSON called by its longer name", request: |c| {
-        post(c).with(|f| f.wire = f.wire.clone().replace("content-type", "Application/JSON; charset=UTF-8")).sign()
-    } },
-    Freedom { name: "headers over two lines", request: |c| {
-        let (wire, input, signature) = forge(c).parts();
-        let wire = wire.header("signature-input", input).header("signature-input", "other=(\"@method\");keyid=\"x\"");
-        wire.header("signature", signature).header("signature", "other=:AAAA:")
-    } },
-    Freedom { name: "a stranger's signature first", request: |c| {
-        let (wire, input, signature) = forge(c).parts();
-        let wire = wire.header("signature-input", format!("cdn=(\"@method\");keyid=\"cdn\", {input}"));
-        wire.header("signature", format!("cdn=:AAAA:, {signature}"))
-    } },
-    Freedom { name: "a stranger's signature last", request: |c| {
-        let (wire, input, signature) = forge(c).parts();
-        let wire = wire.header("signature-input", format!("{input}, cdn=(\"x-not-there\");keyid=\"cdn\""));
-        wire.header("signature", format!("{signature}, cdn=:AAAA:"))
-    } },
-    Freedom { name: "a host with a dot of capitals", request: |c| {
-        let port = c.gateway.address.port();
-        forge(c).with(|f| {
-            f.origin = format!("http://localhost:{port}");
-            f.wire.host = format!("LocalHost:{port}");
-        }).sign()
-    } },
-    Freedom { name: "an absolute target", request: |c| {
-        let mut wire = forge(c).sign();
-        wire.target = format!("http://{}{}", wire.host, wire.target);
-        wire
-    } },
-    Freedom { name: "localhost in parts", request: |c| {
-        let origin = format!("http://localhost:{}", c.gateway.address.port());
-        forge(c).with(|f| {
-            f.style = Style::Parts;
-            f.wire.host = origin.trim_start_matches("http://").into();
-            f.origin = origin;
-        }).sign()
-    } },
+    Freedom {
+        name: "a digest nobody knows beside one that is",
+        request: |c| {
+            let forge = post(c);
+            let text = format!("{}, md5=:AAAA:", beem_tests::forge::sha256(&forge.wire.body));
+            forge.with(|f| f.digest = Digest::As(text)).sign()
+        },
+    },
+    Freedom {
+        name: "JSON called by its longer name",
+        request: |c| {
+            post(c)
+                .with(|f| f.wire = f.wire.clone().replace("content-type", "Application/JSON; charset=UTF-8"))
+                .sign()
+        },
+    },
+    Freedom {
+        name: "headers over two lines",
+        request: |c| {
+            let (wire, input, signature) = forge(c).parts();
+            let wire = wire
+                .header("signature-input", input)
+                .header("signature-input", "other=(\"@method\");keyid=\"x\"");
+            wire.header("signature", signature).header("signature", "other=:AAAA:")
+        },
+    },
+    Freedom {
+        name: "a stranger's signature first",
+        request: |c| {
+            let (wire, input, signature) = forge(c).parts();
+            let wire = wire.header("signature-input", format!("cdn=(\"@method\");keyid=\"cdn\", {input}"));
+            wire.header("signature", format!("cdn=:AAAA:, {signature}"))
+        },
+    },
+    Freedom {
+        name: "a stranger's signature last",
+        request: |c| {
+            let (wire, input, signature) = forge(c).parts();
+            let wire =
+                wire.header("signature-input", format!("{input}, cdn=(\"x-not-there\");keyid=\"cdn\""));
+            wire.header("signature", format!("{signature}, cdn=:AAAA:"))
+        },
+    },
+    Freedom {
+        name: "a host with a dot of capitals",
+        request: |c| {
+            let port = c.gateway.address.port();
+            forge(c)
+                .with(|f| {
+                    f.origin = format!("http://localhost:{port}");
+                    f.wire.host = format!("LocalHost:{port}");
+                })
+                .sign()
+        },
+    },
+    Freedom {
+        name: "an absolute target",
+        request: |c| {
+            let mut wire = forge(c).sign();
+            wire.target = format!("http://{}{}", wire.host, wire.target);
+            wire
+        },
+    },
+    Freedom {
+        name: "localhost in parts",
+        request: |c| {
+            let origin = format!("http://localhost:{}", c.gateway.address.port());
+            forge(c)
+                .with(|f| {
+                    f.style = Style::Parts;
+                    f.wire.host = origin.trim_start_matches("http://").into();
+                    f.origin = origin;
+                })
+                .sign()
+        },
+    },
 ];
 
 async fn a_signer_has_freedoms(rig: &Rig) {
@@ -223,11 +289,15 @@ on_both_shapes!(
 #[tokio::test]
 async fn public_origins_are_what_a_target_is_judged_against() {
     let rig = Rig::start_embedded(&[
-        ("BEEM__GATEWAY__PUBLIC_ORIGINS", "[\"http://shop.example\", \"https://api.example\"]"),
+        (
+            "BEEM__GATEWAY__PUBLIC_ORIGINS",
+            "[\"http://shop.example\", \"https://api.example\", \"http://{address}\"]",
+        ),
         ("BEEM__GATEWAY__TRUSTED_PROXIES", "[\"127.0.0.1\"]"),
     ]);
     let key = beem_tests::creds::new_key(KeyKind::Ed25519);
-    let body = json!({ "name": "mapped", "publicKey": key.public().pem(), "networkWhitelist": ["203.0.113.7"] });
+    let body =
+        json!({ "name": "mapped", "publicKey": key.public().pem(), "networkWhitelist": ["203.0.113.7"] });
     let made = rig.client().forge("POST", CLIENTS).json(&body).sign().send().await.expect(201);
     let client_id = made["clientId"].as_str().unwrap().to_owned();
     let creds = Creds { client_id, ..rig.main.with_key(&key) };

@@ -34,8 +34,12 @@ pub const ROWS: &[Row] = &[
         covering(c, &["@method", "@authority", "@path", "\"@query-param\";name=\"max\""])
     }),
     coverage("the request target instead of the target", |c| covering(c, &["@method", "@request-target"])),
-    coverage("the digest of a body is not covered", |c| c.post().covering(&["@method", "@target-uri", "date"]).sign()),
-    coverage("a body without a digest", |c| c.post().with(|f| f.digest = Digest::Absent).covering(&["@method", "@target-uri"]).sign()),
+    coverage("the digest of a body is not covered", |c| {
+        c.post().covering(&["@method", "@target-uri", "date"]).sign()
+    }),
+    coverage("a body without a digest", |c| {
+        c.post().with(|f| f.digest = Digest::Absent).covering(&["@method", "@target-uri"]).sign()
+    }),
     coverage("a body added behind the signature", |c| c.main.forge("GET", ME).sign().with_body("{}")),
     coverage("the idempotency key is not covered", |c| {
         c.post().keyed("a").covering(&["@method", "@target-uri", "content-digest", "date"]).sign()
@@ -44,7 +48,9 @@ pub const ROWS: &[Row] = &[
         let forge = c.post().keyed("a").with(|f| f.style = Style::Parts);
         forge.covering(&["@method", "@authority", "@path", "content-digest"]).sign()
     }),
-    coverage("the idempotency key was added behind the signature", |c| c.post().sign().header("idempotency-key", "a")),
+    coverage("the idempotency key was added behind the signature", |c| {
+        c.post().sign().header("idempotency-key", "a")
+    }),
     digest("another body, sha-256", |c| c.post().sign().with_body(OTHER)),
     digest("another body, sha-512", |c| c.post().with(|f| f.digest = Digest::Sha512).sign().with_body(OTHER)),
     digest("another body, both", |c| c.post().with(|f| f.digest = Digest::Both).sign().with_body(OTHER)),

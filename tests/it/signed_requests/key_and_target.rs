@@ -105,7 +105,9 @@ pub const ROWS: &[Row] = &[
         wire.method = "DELETE".into();
         wire
     }),
-    invalid("a target of another origin", |c| c.get().with(|f| f.origin = "http://api.example".into()).sign()),
+    invalid("a target of another origin", |c| {
+        c.get().with(|f| f.origin = "http://api.example".into()).sign()
+    }),
     invalid("a target of another scheme", |c| {
         c.get().with(|f| f.origin = f.origin.replacen("http:", "https:", 1)).sign()
     }),
@@ -113,7 +115,9 @@ pub const ROWS: &[Row] = &[
     invalid("the origin's other name in the target", |c| {
         c.get().with(|f| f.origin = f.origin.replacen("127.0.0.1", "localhost", 1)).sign()
     }),
-    invalid("another authority, parts", |c| parts(c, ME).with(|f| f.origin = "http://api.example".into()).sign()),
+    invalid("another authority, parts", |c| {
+        parts(c, ME).with(|f| f.origin = "http://api.example".into()).sign()
+    }),
     invalid("a covered date a second later", |c| {
         let wire = c.get().sign();
         let date = date_of(now_s() + 1);
@@ -126,7 +130,9 @@ pub const ROWS: &[Row] = &[
         c.post().covering(&covered).sign().replace("content-type", "application/json; charset=utf-8")
     }),
     invalid("a covered field sent twice", |c| c.get().sign().header("date", date_of(now_s()))),
-    invalid("the idempotency key changed", |c| c.post().keyed("one").sign().replace("idempotency-key", "two")),
+    invalid("the idempotency key changed", |c| {
+        c.post().keyed("one").sign().replace("idempotency-key", "two")
+    }),
     invalid("the nonce changed", |c| {
         c.get().sign().change("signature-input", |v| v.replacen("nonce=\"", "nonce=\"x", 1))
     }),

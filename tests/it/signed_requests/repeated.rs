@@ -52,7 +52,8 @@ async fn a_captured_write_under_another_label_is_the_same(rig: &Rig) {
 
 /// P-256 signatures are drawn anew each time: the same base under two signatures is one request.
 async fn two_signatures_of_one_base_are_one_request(rig: &Rig) {
-    let creds = rig.client().new_client_of(KeyKind::EcdsaP256, &json!({ "roles": ["client:operator"] })).await;
+    let creds =
+        rig.client().new_client_of(KeyKind::EcdsaP256, &json!({ "roles": ["client:operator"] })).await;
     let forge = post(&rig.as_client(&creds), &unique()).with(|f| f.nonce = None);
     let (one, two) = (forge.clone().sign(), forge.sign());
     assert_ne!(one.value("signature"), two.value("signature"));
@@ -81,7 +82,13 @@ async fn a_nonce_belongs_to_its_client(rig: &Rig) {
     let with = |f: &mut Forge| f.nonce = Some(nonce.clone());
     let other = rig.as_client(&rig.new_client(&[]).await);
     rig.client().forge("GET", ME).with(with).sign().send().await.expect(200);
-    rig.client().forge("GET", "/platform/v1/roles").with(with).sign().send().await.refused(401, "signature-replayed");
+    rig.client()
+        .forge("GET", "/platform/v1/roles")
+        .with(with)
+        .sign()
+        .send()
+        .await
+        .refused(401, "signature-replayed");
     post(&rig.client(), "x").with(with).sign().send().await.refused(401, "signature-replayed");
     other.forge("GET", ME).with(with).sign().send().await.expect(200);
 }
@@ -92,7 +99,8 @@ async fn row_25_a_bad_signature_burns_no_nonce(rig: &Rig) {
     let good = post(&client, &unique()).sign();
     let wrong = client.creds.with_key(&beem_tests::creds::new_key(KeyKind::Ed25519));
     let thief = Client { creds: wrong, ..client.clone() };
-    let nonce = good.value("signature-input").split("nonce=\"").nth(1).unwrap().trim_end_matches('"').to_owned();
+    let nonce =
+        good.value("signature-input").split("nonce=\"").nth(1).unwrap().trim_end_matches('"').to_owned();
     for _ in 0..3 {
         let forged = thief.forge("GET", ME).with(|f| f.nonce = Some(nonce.clone()));
         forged.sign().send().await.refused(401, "signature-invalid");

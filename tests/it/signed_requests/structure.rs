@@ -33,9 +33,13 @@ pub const ROWS: &[Row] = &[
     invalid("Signature empty", |c| signed(c).replace(SIGNATURE, "")),
     invalid("Signature-Input not a structured field", |c| signed(c).replace(INPUT, "sig=(\"@method\"")),
     invalid("Signature-Input not a list of components", |c| signed(c).replace(INPUT, "sig=\"@method\"")),
-    invalid("Signature-Input with a label in capitals", |c| signed(c).change(INPUT, |v| v.replacen("sig=", "Sig=", 1))),
+    invalid("Signature-Input with a label in capitals", |c| {
+        signed(c).change(INPUT, |v| v.replacen("sig=", "Sig=", 1))
+    }),
     invalid("Signature-Input with rubbish behind it", |c| signed(c).change(INPUT, |v| v + " ;;")),
-    invalid("Signature-Input that is not ASCII", |c| signed(c).change(INPUT, |v| v.replacen("ed25519", "\u{e9}d", 1))),
+    invalid("Signature-Input that is not ASCII", |c| {
+        signed(c).change(INPUT, |v| v.replacen("ed25519", "\u{e9}d", 1))
+    }),
     invalid("Signature not a byte sequence", |c| signed(c).change(SIGNATURE, |v| v.replace(':', "\""))),
     invalid("Signature a token", |c| signed(c).replace(SIGNATURE, "sig=abc")),
     invalid("Signature not base64", |c| signed(c).replace(SIGNATURE, "sig=:!!!!:")),
@@ -64,8 +68,12 @@ pub const ROWS: &[Row] = &[
         signed(c).change(INPUT, |v| v.replacen("\"@method\"", "method", 1))
     }),
     invalid("a field name in capitals", |c| c.get().covering(&["@method", "@target-uri", "Date"]).sign()),
-    invalid("a field that is not there", |c| c.get().covering(&["@method", "@target-uri", "x-absent"]).sign()),
-    invalid("a derived component nobody knows", |c| c.get().covering(&["@method", "@target-uri", "@nope"]).sign()),
+    invalid("a field that is not there", |c| {
+        c.get().covering(&["@method", "@target-uri", "x-absent"]).sign()
+    }),
+    invalid("a derived component nobody knows", |c| {
+        c.get().covering(&["@method", "@target-uri", "@nope"]).sign()
+    }),
     invalid("the status of a request", |c| c.get().covering(&["@method", "@target-uri", "@status"]).sign()),
     invalid("a query parameter that is not there", |c| {
         c.get().covering(&["@method", "@target-uri", "\"@query-param\";name=\"max\""]).sign()

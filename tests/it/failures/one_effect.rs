@@ -1,0 +1,179 @@
+//! Rows 1 to 4 and 6: however often and however badly a write is sent under one key, it has one effect and one answer.
+
+use beem_proto::{Access, Contract};
+use beem_roles::Role;
+use beem_signing::KeyKind;
+use beem_tests::creds::new_key;
+use beem_tests::forge::unique;
+use beem_tests::{Answer, Client, Rig, eventually, on_both_shapes};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const CLIENTS: &str = "/platform/v1/clients";
+
+fn pem() -> String {
+    new_key(KeyKind::Ed25519).public().pem().to_owned()
+}
+
+fn named(name: &str) -> Value {
+    json!({ "name": name, "publicKey": pem() })
+}
+
+fn replayed(answer: &Answer) -> bool {
+    answer.header("idempotent-replayed") == Some("true")
+}
+
+async fn count_named(client: &Client, name: &str) -> usize {
+    let list = client.get(&format!("{CLIENTS}?max=500")).await.expect(200);
+    list["content"].as_array().unwrap().iter().filter(|c| c["name"] == name).count()
+}
+
+/// A write and, under the same key, another one.
+struct Case {
+    method: &'static str,
+    target: String,
+    body: Value,
+    other_target: String,
+    other_body: Value,
+}
+
+/// Every write of the public API by its RPC; none may be missing.
+async fn writes(rig: &Rig) -> Vec<(&'static str, Case)> {
+    let (one, other) = (rig.new_client(&[]).await, rig.new_client(&[]).await);
+    let at = |id: &str| format!("{CLIENTS}/{id}");
+    let case = |method, target: &str, body: Value, other_target: &str, other_body: Value| Case {
+        method,
+        target: target.to_owned(),
+        body,
+        other_target: other_target.to_owned(),
+        other_body,
+    };
+    let (a, b) = (at(&one.id), at(&other.id));
+    let rotate = format!("{a}/rotate");
+    let account = "/platform/v1/account";
+    vec![
+        ("CreateClient", case("POST", CLIENTS, named("one"), CLIENTS, named("one"))),
+        ("UpdateClient", case("PATCH", &a, json!({ "name": "x", "roles": ["hook:viewer"] }), &a, json!({ "name": "x" }))),
+        ("RotateClientKey", case("POST", &rotate, json!({ "publicKey": pem() }), &rotate, json!({ "publicKey": pem() }))),
+        ("DeleteClient", case("DELETE", &a, Value::Null, &b, Value::Null)),
+        ("UpdateAccount", case("PATCH", account, json!({ "name": "Main" }), account, json!({ "name": "Other" }))),
+    ]
+}
+
+/// The public RPCs that change something, as the contract has them.
+fn public_writes() -> Vec<String> {
+    let contract = Contract::load().unwrap();
+    let public = contract.methods().filter(|m| !matches!(m.access, Access::Internal(_)));
+    let mut names: Vec<String> = public.filter(|m| m.is_write()).map(|m| m.name.clone()).collect();
+    names.sort();
+    names
+}
+
+/// A client gives up waiting and sends the write again under its key.
+async fn row_1_a_client_that_gives_up_waiting_and_retries_makes_one_client(rig: &Rig) {
+    let client = &rig.client();
+    join_all([0, 2, 5, 10, 20, 40, 80].map(|patience_ms| async move {
+        let (name, key) = (unique(), unique());
+        let body = named(&name);
+        let first = client.forge("POST", CLIENTS).json(&body).keyed(&key).sign();
+        let waited = tokio::time::timeout(Duration::from_millis(patience_ms), first.try_send()).await;
+        let made = client.keyed("POST", CLIENTS, &body, &key).await.expect(201);
+        if let Ok(Ok(answer)) = waited {
+            assert_eq!(answer.expect(201), made);
+        }
+        let again = client.keyed("POST", CLIENTS, &body, &key).await;
+        assert!(replayed(&again));
+        assert_eq!(again.expect(201)["id"], made["id"]);
+        assert_eq!(count_named(client, &name).await, 1, "after {patience_ms} ms");
+    }))
+    .await;
+}
+
+/// Every write, twice: the same answer, the same ids, and no second effect.
+async fn row_2_every_write_called_twice_gives_the_same_ids(rig: &Rig) {
+    let cases = writes(rig).await;
+    let mut covered: Vec<String> = cases.iter().map(|(rpc, _)| (*rpc).to_owned()).collect();
+    covered.sort();
+    assert_eq!(covered, public_writes(), "a write without a case here");
+    for (rpc, case) in cases {
+        let key = unique();
+        let first = rig.client().keyed(case.method, &case.target, &case.body, &key).await;
+        assert!(matches!(first.status, 200 | 201) && !replayed(&first), "{rpc}: {}", first.text());
+        for client in rig.everywhere(&rig.main) {
+            let again = client.keyed(case.method, &case.target, &case.body, &key).await;
+            assert!(replayed(&again), "{rpc}: {:?}", again.headers);
+            assert_eq!((again.status, again.json()), (first.status, first.json()), "{rpc}");
+        }
+        if rpc.ends_with("Client") || rpc == "RotateClientKey" {
+            let id = first.json()["id"].as_str().unwrap().to_owned();
+            let now = rig.client().get(&format!("{CLIENTS}/{id}")).await.expect(200);
+            assert_eq!(now["rolesVersion"], first.json()["rolesVersion"], "{rpc} happened once");
+        }
+    }
+}
+
+async fn row_3_another_payload_under_a_used_key_is_refused(rig: &Rig) {
+    for (rpc, case) in writes(rig).await {
+        let key = unique();
+        let first = rig.client().keyed(case.method, &case.target, &case.body, &key).await;
+        assert!(matches!(first.status, 200 | 201), "{rpc}: {}", first.text());
+        for client in rig.everywhere(&rig.main) {
+            let other = client.keyed(case.method, &case.other_target, &case.other_body, &key).await;
+            assert_eq!((other.status, other.code().as_str()), (422, "idempotency-key-reused"), "{rpc}");
+            // The first answer stays.
+            let again = client.keyed(case.method, &case.target, &case.body, &key).await;
+            assert_eq!((again.status, again.json()), (first.status, first.json()), "{rpc}");
+        }
+    }
+}
+
+/// Twenty first uses of one key at the same time, over all gateways.
+async fn row_4_many_first_uses_of_one_key_at_once_have_one_effect(rig: &Rig) {
+    let (name, key) = (unique(), unique());
+    let body = named(&name);
+    let clients: Vec<Client> = rig.everywhere(&rig.main).cycle().take(20).collect();
+    let answers = join_all(clients.iter().map(|client| client.keyed("POST", CLIENTS, &body, &key))).await;
+    let made: Vec<&Answer> = answers.iter().filter(|a| a.status == 201).collect();
+    let first = made[0].json();
+    for answer in &answers {
+        if answer.status == 201 {
+            assert_eq!(answer.json(), first);
+        } else {
+            answer.refused(409, "request-in-progress");
+        }
+    }
+    assert!(made.iter().filter(|a| !replayed(a)).count() <= 1, "one was the first");
+    assert_eq!(count_named(&rig.client(), &name).await, 1);
+}
+
+/// A refusal by the rules is remembered, even when the reason for it has gone.
+async fn row_6_a_refusal_is_remembered_after_its_reason_is_gone(rig: &Rig) {
+    let creds = rig.new_client(&[Role::ClientOperator]).await;
+    let (operator, key, name) = (rig.as_client(&creds), unique(), unique());
+    let mut body = named(&name);
+    body["roles"] = json!(["ledger:viewer"]);
+    operator.keyed("POST", CLIENTS, &body, &key).await.refused(403, "role-not-held");
+    let at = format!("{CLIENTS}/{}", creds.id);
+    rig.client().patch(&at, &json!({ "roles": ["client:operator", "ledger:viewer"] })).await.expect(200);
+    for client in rig.everywhere(&creds) {
+        let again = client.keyed("POST", CLIENTS, &body, &key).await;
+        again.refused(403, "role-not-held");
+        assert!(replayed(&again), "{:?}", again.headers);
+    }
+    assert_eq!(count_named(&rig.client(), &name).await, 0);
+    eventually("the new role counts", || async {
+        (operator.keyed("POST", CLIENTS, &body, &unique()).await.status == 201).then_some(())
+    })
+    .await;
+    operator.keyed("POST", CLIENTS, &body, &key).await.refused(403, "role-not-held");
+    assert_eq!(count_named(&rig.client(), &name).await, 1);
+}
+
+on_both_shapes!(
+    row_1_a_client_that_gives_up_waiting_and_retries_makes_one_client,
+    row_2_every_write_called_twice_gives_the_same_ids,
+    row_3_another_payload_under_a_used_key_is_refused,
+    row_4_many_first_uses_of_one_key_at_once_have_one_effect,
+    row_6_a_refusal_is_remembered_after_its_reason_is_gone,
+);

@@ -1,0 +1,263 @@
+//! Every RPC from inside a cluster, over gRPC: what a service does with a call that no gateway and no peer of its own would
+//! send. The keys are the cluster's own, from its settings files.
+
+use super::inside_rows::{World, all, encode, is_for_actors};
+use beem_caller::{Actor, AuthenticatedBy, PrincipalKind, ServiceIdentity, metadata};
+use beem_clock::{Clock, Entropy};
+use beem_ids::RequestId;
+use beem_proto::{Access, Method};
+use beem_roles::RoleSet;
+use beem_signing::KeyKind;
+use beem_tests::cluster_keys::ClusterKeys;
+use beem_tests::forge::unique;
+use beem_tests::grpc::{GrpcCall, Peer};
+use beem_tests::{Creds, Rig};
+use ed25519_dalek::SigningKey;
+use std::collections::BTreeMap;
+use tonic::Code;
+
+/// The processes of the cluster that have an identity.
+const SERVICES: [&str; 4] = ["gateway", "identity", "authz", "admin"];
+
+/// The cluster as somebody inside sees it.
+struct Inside {
+    keys: ClusterKeys,
+    peers: BTreeMap<&'static str, Peer>,
+    caller: Creds,
+    world: World,
+}
+
+impl Inside {
+    async fn new() -> Self {
+        let rig = Rig::clustered();
+        let keys = ClusterKeys::read(&rig.cluster_folder());
+        let owner = rig.as_client(&rig.new_account());
+        let target = owner.new_client(&serde_json::json!({})).await;
+        let me = owner.get("/platform/v1/me").await.expect(200);
+        let caller = Creds { id: me["principalId"].as_str().unwrap().to_owned(), ..owner.creds.clone() };
+        let world = World {
+            account: target.account_id.clone(),
+            principal: target.id.clone(),
+            client_id: target.client_id.clone(),
+            key: beem_tests::creds::new_key(KeyKind::Ed25519).public().pem(),
+        };
+        let peers = ["identity", "authz"].map(|name| (name, keys.peer(name)));
+        Self { keys, peers: peers.into(), caller, world }
+    }
+
+    /// Who is asked. What every service serves is asked of identity.
+    fn owner(method: &Method) -> &'static str {
+        match method.owner.as_str() {
+            "authz" => "authz",
+            "identity" | "*" => "identity",
+            other => panic!("{}: teach this test where {other} is", method.path),
+        }
+    }
+
+    async fn send(&self, method: &Method, call: &GrpcCall) -> Result<bytes::Bytes, tonic::Status> {
+        call.send(&self.peers[Self::owner(method)]).await
+    }
+
+    /// Whoever may call it, of those that run here.
+    fn allowed(method: &Method) -> &'static str {
+        match &method.access {
+            Access::Internal(callers) => {
+                let found = SERVICES.into_iter().find(|s| callers.iter().any(|c| c == s));
+                found.unwrap_or_else(|| panic!("{}: nobody here may call it", method.path))
+            }
+            Access::AnyOf(_) | Access::SignedIn | Access::Public => "gateway",
+        }
+    }
+
+    /// The message alone.
+    fn bare(&self, method: &Method, row: &super::inside_rows::Row) -> GrpcCall {
+        let call = GrpcCall::new(&method.path, &encode(method, &(row.message)(&self.world)));
+        call.text(metadata::AUDIENCE, Self::owner(method))
+    }
+
+    fn token(&self, service: &str, audience: &str) -> String {
+        self.keys.identity(service).token_for(audience)
+    }
+
+    fn actor(&self, roles: RoleSet) -> Actor {
+        Actor {
+            account: self.caller.account_id.parse().unwrap(),
+            principal: self.caller.id.parse().unwrap(),
+            kind: PrincipalKind::Client,
+            authenticated_by: AuthenticatedBy::Signature,
+            name: self.caller.client_id.clone(),
+            roles,
+            standing_version: 1,
+            address: "127.0.0.1".parse().unwrap(),
+            request: RequestId::draw(Clock::System.now(), &Entropy::System),
+            key_fingerprint: String::new(),
+            request_key: unique(),
+        }
+    }
+
+    /// With an actor sealed for `audience`, `path` and `message`.
+    fn sealed(&self, call: GrpcCall, actor: &Actor, audience: &str, path: &str, message: &[u8]) -> GrpcCall {
+        let sealed = self.keys.sealer().seal(actor, audience, path, message, Clock::System.now()).unwrap();
+        call.binary(metadata::ACTOR, &sealed.actor).binary(metadata::ACTOR_SEAL, &sealed.seal)
+    }
+
+    /// All that the method asks for.
+    fn proper(&self, method: &Method, row: &super::inside_rows::Row) -> GrpcCall {
+        let call = self.bare(method, row);
+        let call = call.text(metadata::SERVICE_TOKEN, self.token(Self::allowed(method), Self::owner(method)));
+        if !is_for_actors(method) {
+            return call;
+        }
+        let message = call.message.clone();
+        self.sealed(call, &self.actor(RoleSet::ALL), Self::owner(method), &method.path, &message)
+    }
+}
+
+#[test]
+fn every_rpc_has_a_row() {
+    assert_eq!(all().len(), super::inside_rows::ROWS.len(), "a row of an RPC that is not there");
+}
+
+#[tokio::test]
+async fn a_proper_call_is_served() {
+    let inside = Inside::new().await;
+    for (method, row) in all() {
+        let answer = inside.send(&method, &inside.proper(&method, row)).await;
+        assert!(answer.is_ok(), "{}: {answer:?}", method.path);
+    }
+}
+
+/// Refused under that code, every method, each in several ways.
+async fn refused(
+    code: Code,
+    calls: impl Fn(&Inside, &Method, &super::inside_rows::Row) -> Vec<(&'static str, GrpcCall)>,
+) {
+    let inside = Inside::new().await;
+    let mut wrong = Vec::new();
+    for (method, row) in all() {
+        for (what, call) in calls(&inside, &method, row) {
+            match inside.send(&method, &call).await {
+                Err(status) if status.code() == code => {}
+                other => wrong.push(format!("{} {what}: {code:?} expected, {other:?}", method.path)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_call_without_a_good_service_token_is_refused() {
+    refused(Code::Unauthenticated, |inside, method, row| {
+        let here = Inside::owner(method);
+        let elsewhere = if here == "authz" { "identity" } else { "authz" };
+        let allowed = Inside::allowed(method);
+        let with = |token: String| {
+            let mut call = inside.proper(method, row);
+            call.metadata.retain(|(name, _)| name != metadata::SERVICE_TOKEN);
+            call.text(metadata::SERVICE_TOKEN, token)
+        };
+        let mut without = with(String::new());
+        without.metadata.retain(|(name, _)| name != metadata::SERVICE_TOKEN);
+        let forger = |name: &str| {
+            let key = SigningKey::from_bytes(&Entropy::System.bytes());
+            ServiceIdentity::new(name, key, Clock::System).token_for(here)
+        };
+        let long_ago = Clock::manual(beem_clock::Moment::from_unix_s(beem_tests::forge::now_s() - 3_600));
+        let expired = inside.keys.identity_at(allowed, long_ago).token_for(here);
+        vec![
+            ("without a token", without),
+            ("empty token", with(String::new())),
+            ("token for another audience", with(inside.token(allowed, elsewhere))),
+            ("token of a key that is not the service's", with(forger(allowed))),
+            ("token of a service nobody knows", with(forger("somebody"))),
+            ("token of an hour ago", with(expired)),
+            ("token cut short", with(inside.token(allowed, here).chars().take(40).collect())),
+        ]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_among_the_callers_is_refused() {
+    refused(Code::PermissionDenied, |inside, method, row| {
+        let Access::Internal(callers) = &method.access else { return Vec::new() };
+        let others = SERVICES.into_iter().filter(|s| !callers.iter().any(|c| c == s));
+        let call = |service| {
+            let call = inside.bare(method, row);
+            call.text(metadata::SERVICE_TOKEN, inside.token(service, Inside::owner(method)))
+        };
+        others.map(|service| (service, call(service))).collect()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_for_an_actor_without_a_proven_one_is_refused() {
+    refused(Code::Unauthenticated, |inside, method, row| {
+        if !is_for_actors(method) {
+            return Vec::new();
+        }
+        let here = Inside::owner(method);
+        let elsewhere = if here == "authz" { "identity" } else { "authz" };
+        let call = inside.bare(method, row).text(metadata::SERVICE_TOKEN, inside.token("gateway", here));
+        let (actor, message) = (inside.actor(RoleSet::ALL), call.message.clone());
+        let seal = |audience: &str, path: &str, message: &[u8]| {
+            inside.sealed(call.clone(), &actor, audience, path, message)
+        };
+        let now = Clock::System.now();
+        let good = inside.keys.sealer().seal(&actor, here, &method.path, &message, now).unwrap();
+        let long_ago = now.plus_ms(-60_000);
+        let old = inside.keys.sealer().seal(&actor, here, &method.path, &message, long_ago).unwrap();
+        let mut forged = good.seal;
+        forged[0] ^= 1;
+        let with = |actor: &[u8], seal: &[u8]| {
+            call.clone().binary(metadata::ACTOR, actor).binary(metadata::ACTOR_SEAL, seal)
+        };
+        let record = prost::Message::encode_to_vec(&actor.to_wire());
+        let other_path = "/beem.identity.v1.Clients/Other";
+        vec![
+            ("without an actor", call.clone()),
+            ("an actor for the record only", call.clone().binary(metadata::ACTOR_RECORD, &record)),
+            ("an actor without a seal", call.clone().binary(metadata::ACTOR, &good.actor)),
+            ("a forged seal", with(&good.actor, &forged)),
+            ("a seal that is too short", with(&good.actor, &good.seal[..16])),
+            ("a seal of a minute ago", with(&old.actor, &old.seal)),
+            ("sealed for another audience", seal(elsewhere, &method.path, &message)),
+            ("sealed for another method", seal(here, other_path, &message)),
+            ("sealed for another request", seal(here, &method.path, b"another")),
+        ]
+    })
+    .await;
+}
+
+/// The service judges the access rule once more, whatever the gateway let through.
+#[tokio::test]
+async fn an_actor_without_the_role_is_refused_by_the_service_too() {
+    refused(Code::PermissionDenied, |inside, method, row| {
+        let Access::AnyOf(any_of) = &method.access else { return Vec::new() };
+        let here = Inside::owner(method);
+        let call = inside.bare(method, row).text(metadata::SERVICE_TOKEN, inside.token("gateway", here));
+        let (actor, message) = (inside.actor(RoleSet::ALL.minus(*any_of)), call.message.clone());
+        vec![("all other roles", inside.sealed(call, &actor, here, &method.path, &message))]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_whose_deadline_has_passed_is_refused() {
+    refused(Code::DeadlineExceeded, |inside, method, row| {
+        ["0m", "1n", "0S"]
+            .map(|timeout| (timeout, inside.proper(method, row).text("grpc-timeout", timeout)))
+            .into()
+    })
+    .await;
+}
+
+/// What only certificates keep out: mutual TLS, on every service.
+#[tokio::test]
+async fn a_peer_without_a_certificate_of_the_cluster_is_refused() {
+    let inside = Inside::new().await;
+    for peer in inside.peers.values() {
+        assert!(inside.keys.knock_without_certificate(peer).await.is_err(), "{}", peer.name);
+    }
+}
