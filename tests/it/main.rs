@@ -8,8 +8,11 @@
     reason = "what these tests cannot do without stops them"
 )]
 
+mod chaos;
 mod cli;
+mod failures;
 mod flows;
 mod foreign;
 mod matrix;
+mod revocation;
 mod signed_requests;

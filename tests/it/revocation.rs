@@ -122,7 +122,12 @@ async fn what_is_judged_afresh_is_refused_at_once(rig: &Rig) {
         let body = new_client();
         let answers = join_all(clients.iter().map(|client| client.post(CLIENTS, &body))).await;
         for answer in answers {
-            assert_eq!((answer.status, answer.code().as_str()), (status, code), "{loss:?}: {}", answer.text());
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (status, code),
+                "{loss:?}: {}",
+                answer.text()
+            );
         }
     }
 }
@@ -194,7 +199,8 @@ async fn what_is_given_back_works_again(rig: &Rig) {
             // Judged afresh: at once.
             let answer = client.post(CLIENTS, &new_client()).await;
             answer.expect(201);
-            eventually("let in again", || async { (client.get(CLIENTS).await.status == 200).then_some(()) }).await;
+            eventually("let in again", || async { (client.get(CLIENTS).await.status == 200).then_some(()) })
+                .await;
             assert_eq!(client.get(ME).await.expect(200)["rolesVersion"], back["rolesVersion"]);
         }
     }

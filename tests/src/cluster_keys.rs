@@ -1,11 +1,12 @@
 //! What the processes of a cluster hold, read from their generated settings: enough to call a service as any of them, or
 //! as none of them.
 
-use crate::grpc::Peer;
+use crate::raw_grpc::Peer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use beem_caller::{ActorKey, Sealer, ServiceIdentity};
 use beem_clock::Clock;
+use beem_link::{RemoteTarget, TlsFiles};
 use ed25519_dalek::SigningKey;
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
@@ -18,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use toml::Table;
+use tonic::transport::Channel;
 
 /// The keys of all processes of one cluster.
 #[derive(Debug)]
@@ -55,6 +57,21 @@ impl ClusterKeys {
         let keys =
             actor.iter().map(|(name, keys)| (name.clone(), ActorKey(bytes(keys[0].as_str().unwrap()))));
         Sealer::new(keys.collect::<BTreeMap<_, _>>())
+    }
+
+    /// A connection to a service as the gateway makes and keeps it.
+    #[must_use]
+    pub fn channel(&self, service: &str) -> Channel {
+        // A second time is fine: somebody else of this process was first.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (certificate, key, authority) =
+            (self.file("certificate"), self.file("key"), self.file("authority"));
+        let target = RemoteTarget {
+            url: self.gateway["peers"][service].as_str().unwrap().to_owned(),
+            name: service.to_owned(),
+            tls: Some(TlsFiles { certificate, key, authority }),
+        };
+        beem_link::connect(&target).unwrap()
     }
 
     /// A service, reached as the gateway reaches it, mutual TLS included.

@@ -1,28 +1,12 @@
-//! A gRPC call of which nothing is typed and nothing is enforced: a path, the bytes of a message, metadata, over HTTP/2 on
-//! a connection of its own. A gRPC library would keep deadlines by itself and refuse to send what a test must send.
+//! A gRPC call of which nothing is typed: a path, the bytes of a message, metadata. What the generated clients would not
+//! let a test send.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::Bytes;
-use rustls::pki_types::ServerName;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tonic::{Code, Status};
-
-/// No answer takes longer, on however busy a machine.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Where a service listens, and how it is reached.
-#[derive(Clone)]
-pub struct Peer {
-    pub address: SocketAddr,
-    /// What its certificate says.
-    pub name: String,
-    pub tls: Arc<rustls::ClientConfig>,
-}
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 /// One call to make.
 #[derive(Clone, Debug)]
@@ -31,78 +15,83 @@ pub struct GrpcCall {
     pub path: String,
     /// The encoded request message.
     pub message: Vec<u8>,
-    pub metadata: Vec<(String, String)>,
+    pub texts: Vec<(&'static str, String)>,
+    /// Names end in `-bin`.
+    pub binaries: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl GrpcCall {
     #[must_use]
     pub fn new(path: &str, message: &[u8]) -> Self {
-        Self { path: path.to_owned(), message: message.to_vec(), metadata: Vec::new() }
+        Self { path: path.to_owned(), message: message.to_vec(), texts: Vec::new(), binaries: Vec::new() }
     }
 
     /// With that text in the metadata.
     #[must_use]
-    pub fn text(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.metadata.push((name.to_owned(), value.into()));
+    pub fn text(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.texts.push((name, value.into()));
         self
     }
 
-    /// With those bytes in the metadata; the name ends in `-bin`.
+    /// With those bytes in the metadata.
     #[must_use]
-    pub fn binary(self, name: &str, value: &[u8]) -> Self {
-        self.text(name, STANDARD_NO_PAD.encode(value))
+    pub fn binary(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Self {
+        self.binaries.push((name, value.into()));
+        self
     }
 
-    /// The bytes of the answer's message.
+    /// The bytes of the answer.
     ///
     /// # Errors
-    /// The status, with its text.
-    pub async fn send(&self, peer: &Peer) -> Result<Bytes, Status> {
-        let answer = tokio::time::timeout(LIMIT, self.exchange(peer)).await;
-        answer
-            .unwrap_or_else(|_| panic!("{}: no answer", self.path))
-            .unwrap_or_else(|e| panic!("{}: {e}", self.path))
+    /// The status.
+    pub async fn send(&self, channel: &Channel) -> Result<Bytes, Status> {
+        let mut request = Request::new(Bytes::from(self.message.clone()));
+        for (name, value) in &self.texts {
+            request.metadata_mut().insert(*name, AsciiMetadataValue::try_from(value.as_str()).unwrap());
+        }
+        for (name, value) in &self.binaries {
+            request.metadata_mut().insert_bin(*name, BinaryMetadataValue::from_bytes(value));
+        }
+        let mut grpc = tonic::client::Grpc::new(channel.clone());
+        grpc.ready().await.unwrap();
+        let path = PathAndQuery::try_from(self.path.as_str()).unwrap();
+        grpc.unary(request, path, BytesCodec).await.map(tonic::Response::into_inner)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
     }
 
-    async fn exchange(&self, peer: &Peer) -> Result<Result<Bytes, Status>, Box<dyn std::error::Error>> {
-        let stream = TcpStream::connect(peer.address).await?;
-        let name = ServerName::try_from(peer.name.clone())?;
-        let stream = TlsConnector::from(Arc::clone(&peer.tls)).connect(name, stream).await?;
-        let (requests, connection) = h2::client::handshake(stream).await?;
-        tokio::select! {
-            answer = self.call(requests, &peer.name) => answer,
-            ended = connection => Err(format!("the connection ended: {ended:?}").into()),
-        }
+    fn decoder(&mut self) -> Self {
+        Self
     }
+}
 
-    async fn call(
-        &self,
-        requests: h2::client::SendRequest<Bytes>,
-        authority: &str,
-    ) -> Result<Result<Bytes, Status>, Box<dyn std::error::Error>> {
-        let mut request = http::Request::post(format!("https://{authority}{}", self.path))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
-        for (name, value) in &self.metadata {
-            request = request.header(name, value);
-        }
-        let (answer, mut body) = requests.ready().await?.send_request(request.body(())?, false)?;
-        let length = u32::try_from(self.message.len())?.to_be_bytes();
-        // Whoever is refused at once may find the stream closed: the answer counts.
-        let _ = body.send_data([&[0][..], &length, &self.message].concat().into(), true);
-        let (head, mut stream) = answer.await?.into_parts();
-        let mut received = Vec::new();
-        while let Some(data) = stream.data().await {
-            let data = data?;
-            stream.flow_control().release_capacity(data.len())?;
-            received.extend_from_slice(&data);
-        }
-        let trailers = stream.trailers().await?.unwrap_or_default();
-        let status = Status::from_header_map(&trailers).or_else(|| Status::from_header_map(&head.headers));
-        let status = status.ok_or_else(|| format!("HTTP {} without a gRPC status", head.status))?;
-        if status.code() != Code::Ok {
-            return Ok(Err(status));
-        }
-        Ok(Ok(received.get(5..).ok_or("an answer without a message")?.to_vec().into()))
+impl Encoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }

@@ -21,6 +21,7 @@ pub mod creds;
 pub mod embedded;
 pub mod forge;
 pub mod grpc;
+pub mod raw_grpc;
 pub mod rig;
 pub mod shapes;
 pub mod wire;

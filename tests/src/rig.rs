@@ -41,7 +41,7 @@ pub struct Gateway {
 /// What runs.
 #[derive(Debug)]
 pub enum Shape {
-    Embedded(Embedded),
+    Embedded(Box<Embedded>),
     Clustered(Box<Cluster>),
 }
 
@@ -106,7 +106,7 @@ impl Rig {
         if said != url {
             return Err(format!("client.json says {said}, callers use {url}"));
         }
-        Self::of(Shape::Embedded(embedded), vec![Gateway { url, address }], main)
+        Self::of(Shape::Embedded(Box::new(embedded)), vec![Gateway { url, address }], main)
     }
 
     fn start_clustered_with(
@@ -149,7 +149,7 @@ impl Rig {
     }
 
     /// Any client at every gateway.
-    pub fn everywhere<'a>(&'a self, creds: &'a Creds) -> impl Iterator<Item = Client> + 'a {
+    pub fn everywhere<'a>(&'a self, creds: &'a Creds) -> impl Iterator<Item = Client> + Clone + 'a {
         self.gateways.iter().map(|gateway| Client { creds: creds.clone(), gateway: gateway.clone() })
     }
 

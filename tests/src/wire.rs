@@ -180,7 +180,6 @@ impl Answer {
     }
 
     /// The body, which has to come with that status.
-    #[allow(clippy::must_use_candidate, reason = "often it is the status alone that counts")]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         self.json()
@@ -204,11 +203,10 @@ impl Answer {
             return Err(format!("content-type {:?}", self.header("content-type")));
         }
         let body: Value = serde_json::from_slice(&self.body).map_err(|e| e.to_string())?;
-        let members: Vec<&str> = body.as_object().into_iter().flatten().map(|(k, _)| k.as_str()).collect();
-        let mut wanted = ["type", "title", "status", "detail", "code", "requestId", "errors"];
-        let mut sorted = members.clone();
-        (sorted.sort_unstable(), wanted.sort_unstable());
-        if sorted != wanted {
+        let mut members: Vec<&str> =
+            body.as_object().into_iter().flatten().map(|(k, _)| k.as_str()).collect();
+        members.sort_unstable();
+        if members != ["code", "detail", "errors", "requestId", "status", "title", "type"] {
             return Err(format!("members {members:?}"));
         }
         let code = body["code"].as_str().ok_or("code")?;

@@ -1,7 +1,7 @@
 //! How a gateway reads standings: its copy, the cache, the source; and what it does when they are wrong or away.
 
 use crate::entry::{Flaw, Verified, Verifier};
-use crate::known::Known;
+use crate::known::{COPY_LIFE, Known};
 use crate::put_if_newer::StandingCache;
 use beem_clock::Clock;
 use beem_fault::Fault;
@@ -46,8 +46,14 @@ struct Inner {
     clock: Clock,
     known: Known,
     /// Reads under way. Weak: when nobody waits any more a read ends, and cannot answer somebody long after.
-    reads: Mutex<HashMap<PrincipalId, WeakShared<BoxFuture<'static, Outcome>>>>,
+    reads: Mutex<HashMap<PrincipalId, UnderWay>>,
     counted: Counted,
+}
+
+/// A read, and when it began.
+struct UnderWay {
+    began: Instant,
+    read: WeakShared<BoxFuture<'static, Outcome>>,
 }
 
 #[derive(Default)]
@@ -114,10 +120,13 @@ impl VerifiedStandings {
 }
 
 impl Inner {
-    /// One read for all who miss at the same time.
+    /// One read for all who miss at the same time. A read that began longer ago than a copy lives is not joined: what it
+    /// brings may be older than whoever comes now may believe.
     fn read_together(self: &Arc<Self>, principal: PrincipalId) -> Shared<BoxFuture<'static, Outcome>> {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(read) = reads.get(&principal).and_then(WeakShared::upgrade)
+        if let Some(under_way) = reads.get(&principal)
+            && under_way.began.elapsed() < COPY_LIFE
+            && let Some(read) = under_way.read.upgrade()
             && read.peek().is_none()
         {
             return read;
@@ -125,7 +134,7 @@ impl Inner {
         let inner = self.clone();
         let read = async move { inner.read(principal).await }.boxed().shared();
         if let Some(weak) = read.downgrade() {
-            reads.insert(principal, weak);
+            reads.insert(principal, UnderWay { began: Instant::now(), read: weak });
         }
         read
     }
@@ -136,7 +145,7 @@ impl Inner {
             None => self.ask_source(principal).await,
         };
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        reads.retain(|id, read| *id != principal && read.upgrade().is_some());
+        reads.retain(|id, under_way| *id != principal && under_way.read.upgrade().is_some());
         outcome
     }
 

@@ -2,8 +2,8 @@
 //! its steps; the link reads it, so that deadline, request id and actor go with every onward call by themselves.
 
 use crate::Actor;
-use beem_ids::RequestId;
 use beem_fault::Fault;
+use beem_ids::RequestId;
 use tokio::time::Instant;
 
 /// Who called, as the server's layer verified it. In the extensions of every request that reached a handler.

@@ -110,7 +110,7 @@ impl Issuers {
     /// The issuer's name.
     ///
     /// # Errors
-    /// `session-invalid` with a fixed text: which check failed is in the source, for the log.
+    /// `caller-unproven` with a fixed text: which check failed is in the source, for the log.
     pub fn verify(&self, token: &str, now: Moment) -> Result<Arc<str>, Fault> {
         if let Ok(verified) = self.verified.read()
             && let Some((issuer, not_after)) = verified.get(token)
@@ -131,13 +131,17 @@ impl Issuers {
 
     fn judge(&self, token: &str, now: Moment) -> Result<(String, i64), Fault> {
         let refuse = |why: &'static str| {
-            Fault::new(Code::SessionInvalid, "the calling service could not be proven").caused_by(why)
+            Fault::new(Code::CallerUnproven, "the calling service could not be proven").caused_by(why)
         };
-        let (payload, signature) = token.split_once('.').ok_or_else(|| refuse("a token without a signature"))?;
+        let (payload, signature) =
+            token.split_once('.').ok_or_else(|| refuse("a token without a signature"))?;
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| refuse("a token that is not base64url"))?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refuse("a signature that is not base64url"))?;
-        let signature = Signature::from_slice(&signature).map_err(|_| refuse("a signature of the wrong length"))?;
-        let token = ServiceToken::decode(payload.as_slice()).map_err(|_| refuse("a token that does not decode"))?;
+        let signature =
+            URL_SAFE_NO_PAD.decode(signature).map_err(|_| refuse("a signature that is not base64url"))?;
+        let signature =
+            Signature::from_slice(&signature).map_err(|_| refuse("a signature of the wrong length"))?;
+        let token =
+            ServiceToken::decode(payload.as_slice()).map_err(|_| refuse("a token that does not decode"))?;
         let keys = self.keys.get(&token.issuer).ok_or_else(|| refuse("a token of an unknown issuer"))?;
         if !keys.iter().any(|key| key.verify_strict(&payload, &signature).is_ok()) {
             return Err(refuse("a token whose signature does not verify"));

@@ -122,7 +122,8 @@ impl Entropy {
             }
             Self::Seeded(state) => {
                 for chunk in out.chunks_mut(8) {
-                    let word = split_mix(state.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst)).to_le_bytes();
+                    let word =
+                        split_mix(state.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst)).to_le_bytes();
                     for (to, from) in chunk.iter_mut().zip(word) {
                         *to = from;
                     }

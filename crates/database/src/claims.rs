@@ -14,7 +14,7 @@ mod rows;
 
 pub use outcome::Outcome;
 pub(crate) use outcome::{decode, encode};
-pub(crate) use registry::{Abandoned, Registry};
+pub(crate) use registry::{Abandoned, Registry, Turn};
 pub use rows::MIGRATION;
 pub(crate) use rows::{Draft, NewSaga, Slot, State};
 

@@ -3,7 +3,13 @@
 //! finds a claim whose runner is gone goes on where it stopped, so that none is ever left half way.
 //!
 //! Two runners at once (one was paused, one took over) do no harm: remote steps repeat under the same effect keys, and
-//! every local write first compares owner and fence in the claim's row.
+//! every local write ([`SagaRun::write`], [`SagaRun::finish`], [`SagaRun::refuse`]) first compares owner and fence in the
+//! claim's row.
+//!
+//! A saga that changes a thing takes it first, and waits while another has it ([`Saga::waits`]). One that never came to
+//! have it did nothing and told nobody anything, so it is *forgotten* with its claim, and not carried out at a later time,
+//! when it could undo what was asked for and answered meanwhile. Whoever has the thing is gone on with, and keeps it until
+//! the end. So an answered change is never undone by one that was asked for before it.
 
 mod resume;
 mod rows;
@@ -36,8 +42,16 @@ pub trait Saga: Send + Sync + 'static {
     /// Full name of the RPC it carries out.
     fn rpc(&self) -> &'static str;
 
-    /// Carries it out, or goes on with it: everything before [`SagaRun::finish`] goes through [`SagaRun::step`]. A refusal
-    /// ends it and is remembered; undo what earlier steps did first. Any other error is tried again later.
+    /// Whether its first step is a [`SagaRun::write`] that takes what it changes, and may have to wait for that. A run that
+    /// ends (by an error, a deadline, the death of its process) before that step is stored is forgotten: nothing is done
+    /// later, and the same key begins anew.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// Carries it out, or goes on with it: everything before [`SagaRun::finish`] goes through [`SagaRun::step`] and
+    /// [`SagaRun::write`]. A refusal ends it and is remembered; undo what earlier steps did first, or do it in
+    /// [`SagaRun::refuse`]. Any other error is tried again later.
     fn run<'a>(&'a self, run: &'a SagaRun) -> BoxFuture<'a, Result<Vec<u8>>>;
 }
 
@@ -58,8 +72,8 @@ impl Sagas {
     /// Claims the key, draws and stores the ids, and runs the saga of `key.rpc` to its end. `payload` is the request and
     /// `actor` who asked, both as a resumed run will need them.
     ///
-    /// Outcomes as of [`claims::once`]; besides, `deadline` when our own run had not ended in time: it goes on in
-    /// [`Sagas::resume`].
+    /// Outcomes as of [`claims::once`]; besides, `deadline` when the claim was not to be had in time, or when our own run
+    /// had not ended: then it goes on in [`Sagas::resume`], if it had begun.
     pub async fn run(
         &self,
         key: &RequestKey,
@@ -68,14 +82,15 @@ impl Sagas {
         actor: &[u8],
         deadline: Instant,
     ) -> Outcome {
-        let ours = AtomicBool::new(false);
+        // Whether another one was seen to run under this key.
+        let behind = AtomicBool::new(false);
         let ids = draw_ids().to_string();
-        let settled = self.settle(key, &ids, payload, actor, deadline, &ours);
+        let settled = self.settle(key, &ids, payload, actor, deadline, &behind);
         match tokio::time::timeout_at(deadline, settled).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(fault)) => Outcome::first(Err(fault)),
-            Err(_) if ours.load(Ordering::Relaxed) => Outcome::first(Err(Fault::deadline())),
-            Err(_) => Outcome::first(Err(in_progress())),
+            Err(_) if behind.load(Ordering::Relaxed) => Outcome::first(Err(in_progress())),
+            Err(_) => Outcome::first(Err(Fault::deadline())),
         }
     }
 
@@ -86,23 +101,30 @@ impl Sagas {
         payload: &[u8],
         actor: &[u8],
         deadline: Instant,
-        ours: &AtomicBool,
+        behind: &AtomicBool,
     ) -> Result<Outcome> {
         if !self.kinds.contains_key(key.rpc.as_str()) {
             return Err(Fault::internal(format!("no saga carries out {}", key.rpc)));
         }
         let slot = Slot::Request(key);
         let registry = &self.db.inner.registry;
+        // Only another one's turn makes this wait.
+        behind.store(true, Ordering::Relaxed);
         let Some(_turn) = registry.turn(slot.name(), deadline).await else { return Err(in_progress()) };
+        behind.store(false, Ordering::Relaxed);
         loop {
             let slot = &slot;
             match self.db.write(|tx| Box::pin(self.claim(tx, slot, ids, payload, actor))).await? {
                 Claim::Ours(claimed) => {
-                    ours.store(true, Ordering::Relaxed);
-                    return Ok(Outcome::first(self.execute(claimed).await));
+                    behind.store(false, Ordering::Relaxed);
+                    let running = Running::start(&self.db, &claimed);
+                    return Ok(Outcome::first(self.execute(claimed, running).await));
                 }
                 Claim::Done(outcome) => return Ok(outcome),
-                Claim::Elsewhere => tokio::time::sleep(claims::LOOK).await,
+                Claim::Elsewhere => {
+                    behind.store(true, Ordering::Relaxed);
+                    tokio::time::sleep(claims::LOOK).await;
+                }
             }
         }
     }
@@ -135,27 +157,25 @@ impl Sagas {
         if fresh {
             return Ok(Claim::Ours(row));
         }
-        let gone = row.owner.is_none()
-            || row.lease_until_ms <= tx.now().unix_ms()
-            || (row.owner == Some(process) && !self.db.inner.registry.is_running(row.saga_id));
-        if !gone {
+        let silent =
+            row.owner.is_none() || row.owner == Some(process) || row.lease_until_ms <= tx.now().unix_ms();
+        if !silent || self.db.inner.registry.is_running(row.saga_id) {
             return Ok(Claim::Elsewhere);
         }
         Ok(Claim::Ours(rows::take_over(tx, row, process).await?))
     }
 
     /// Runs a claim of ours to its end, or gives it back.
-    async fn execute(&self, claimed: Claimed) -> Result<Vec<u8>> {
+    async fn execute(&self, claimed: Claimed, mut running: Running) -> Result<Vec<u8>> {
         let kind =
             self.kinds.get(claimed.rpc.as_str()).ok_or_else(|| Fault::internal("a saga lost its kind"))?;
-        let mut running = Running::start(&self.db, &claimed);
         let run = SagaRun::new(self.db.clone(), claimed);
         let carried_out = AssertUnwindSafe(kind.run(&run)).catch_unwind();
         let result = tokio::select! {
             result = carried_out => result.unwrap_or_else(|_| Err(Fault::internal("a saga panicked"))),
             fault = run.keep_lease() => Err(fault),
         };
-        let result = run.conclude(result).await;
+        let result = run.conclude(result, kind.waits()).await;
         running.ended = true;
         result
     }

@@ -39,6 +39,8 @@ pub enum Code {
     ClientUnknown,
     SessionInvalid,
     CredentialsInvalid,
+    /// Between services only: the caller of a call inside could not be proven.
+    CallerUnproven,
     RoleMissing,
     NetworkNotAllowed,
     PrincipalDisabled,
@@ -91,6 +93,7 @@ impl Code {
         Self::ClientUnknown,
         Self::SessionInvalid,
         Self::CredentialsInvalid,
+        Self::CallerUnproven,
         Self::RoleMissing,
         Self::NetworkNotAllowed,
         Self::PrincipalDisabled,
@@ -144,6 +147,7 @@ impl Code {
             Self::ClientUnknown => "client-unknown",
             Self::SessionInvalid => "session-invalid",
             Self::CredentialsInvalid => "credentials-invalid",
+            Self::CallerUnproven => "caller-unproven",
             Self::RoleMissing => "role-missing",
             Self::NetworkNotAllowed => "network-not-allowed",
             Self::PrincipalDisabled => "principal-disabled",
@@ -198,6 +202,7 @@ impl Code {
             Self::ClientUnknown => "No client has this keyid",
             Self::SessionInvalid => "The session is not valid",
             Self::CredentialsInvalid => "The credentials are not valid",
+            Self::CallerUnproven => "The calling service is not proven",
             Self::RoleMissing => "A role is missing",
             Self::NetworkNotAllowed => "The network is not on the whitelist",
             Self::PrincipalDisabled => "The caller is disabled",
@@ -237,15 +242,49 @@ impl Code {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::ValidationFailed | Self::UnknownField | Self::MalformedJson | Self::CurrencyUnknown | Self::SameWallet => Kind::Invalid,
-            Self::SignatureMissing | Self::SignatureInvalid | Self::SignatureExpired | Self::SignatureReplayed | Self::SignatureCoverage | Self::DigestMismatch | Self::ClientUnknown | Self::SessionInvalid | Self::CredentialsInvalid => Kind::Unauthenticated,
-            Self::RoleMissing | Self::NetworkNotAllowed | Self::PrincipalDisabled | Self::RoleNotHeld | Self::OwnPrincipal | Self::OwnPayout => Kind::Forbidden,
+            Self::ValidationFailed
+            | Self::UnknownField
+            | Self::MalformedJson
+            | Self::CurrencyUnknown
+            | Self::SameWallet => Kind::Invalid,
+            Self::SignatureMissing
+            | Self::SignatureInvalid
+            | Self::SignatureExpired
+            | Self::SignatureReplayed
+            | Self::SignatureCoverage
+            | Self::DigestMismatch
+            | Self::ClientUnknown
+            | Self::SessionInvalid
+            | Self::CredentialsInvalid
+            | Self::CallerUnproven => Kind::Unauthenticated,
+            Self::RoleMissing
+            | Self::NetworkNotAllowed
+            | Self::PrincipalDisabled
+            | Self::RoleNotHeld
+            | Self::OwnPrincipal
+            | Self::OwnPayout => Kind::Forbidden,
             Self::NotFound => Kind::NotFound,
             Self::MethodNotAllowed | Self::UnsupportedMediaType => Kind::Method,
-            Self::ReferenceTaken | Self::EmailTaken | Self::RequestInProgress | Self::ChangedConcurrently | Self::RevisionChanged => Kind::Conflict,
+            Self::ReferenceTaken
+            | Self::EmailTaken
+            | Self::RequestInProgress
+            | Self::ChangedConcurrently
+            | Self::RevisionChanged => Kind::Conflict,
             Self::BodyTooLarge => Kind::TooLarge,
-            Self::BadRequest | Self::RequestTimeout | Self::TargetTooLong | Self::Misdirected | Self::HeadersTooLarge => Kind::Edge,
-            Self::InsufficientFunds | Self::QuoteExpired | Self::QuoteUsed | Self::PaymentFinal | Self::RequestFinal | Self::LastOperator | Self::IdempotencyKeyReused | Self::ClientDeleted | Self::FeedCursorLost => Kind::Rule,
+            Self::BadRequest
+            | Self::RequestTimeout
+            | Self::TargetTooLong
+            | Self::Misdirected
+            | Self::HeadersTooLarge => Kind::Edge,
+            Self::InsufficientFunds
+            | Self::QuoteExpired
+            | Self::QuoteUsed
+            | Self::PaymentFinal
+            | Self::RequestFinal
+            | Self::LastOperator
+            | Self::IdempotencyKeyReused
+            | Self::ClientDeleted
+            | Self::FeedCursorLost => Kind::Rule,
             Self::RateLimited => Kind::Limit,
             Self::Deadline => Kind::Deadline,
             Self::Unavailable => Kind::Unavailable,

@@ -77,8 +77,11 @@ impl Fault {
     /// A dependency is away. The caller may try again.
     #[must_use]
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { retry_after_s: Some(1), ..Self::new(Code::Unavailable, "a part of the system is away, try again") }
-            .caused_by(source)
+        Self {
+            retry_after_s: Some(1),
+            ..Self::new(Code::Unavailable, "a part of the system is away, try again")
+        }
+        .caused_by(source)
     }
 
     #[must_use]

@@ -21,9 +21,10 @@ impl From<Fault> for Status {
         let mut details = ErrorDetails::new();
         details.set_error_info(fault.code.as_str(), DOMAIN, HashMap::new());
         if !fault.fields.is_empty() {
-            let violations = fault.fields.iter().map(|f| {
-                FieldViolation::new(f.field.clone(), format!("{}: {}", f.code, f.detail))
-            });
+            let violations = fault
+                .fields
+                .iter()
+                .map(|f| FieldViolation::new(f.field.clone(), format!("{}: {}", f.code, f.detail)));
             details.set_bad_request(violations.collect::<Vec<_>>());
         }
         if let Some(seconds) = fault.retry_after_s {

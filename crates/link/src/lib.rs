@@ -6,8 +6,8 @@
 mod remote;
 mod send;
 
-pub use send::parse_timeout;
 pub use remote::{RemoteError, RemoteTarget, TlsFiles, connect};
+pub use send::parse_timeout;
 
 use beem_caller::ServiceIdentity;
 use beem_telemetry::Telemetry;
@@ -48,7 +48,12 @@ struct Target {
 impl Link {
     /// To a service of this process. `identity` is the caller's own.
     #[must_use]
-    pub fn local(audience: &str, service: LocalService, identity: ServiceIdentity, telemetry: Telemetry) -> Self {
+    pub fn local(
+        audience: &str,
+        service: LocalService,
+        identity: ServiceIdentity,
+        telemetry: Telemetry,
+    ) -> Self {
         Self::new(Transport::Local(service), audience, identity, telemetry)
     }
 

@@ -44,7 +44,8 @@ pub enum RemoteError {
 /// # Errors
 /// When the target cannot be used at all; a peer that is away is no error here.
 pub fn connect(target: &RemoteTarget) -> Result<Channel, RemoteError> {
-    let endpoint = Endpoint::from_shared(target.url.clone()).map_err(|e| RemoteError::Url(target.url.clone(), e))?;
+    let endpoint =
+        Endpoint::from_shared(target.url.clone()).map_err(|e| RemoteError::Url(target.url.clone(), e))?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)

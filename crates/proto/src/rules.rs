@@ -221,11 +221,12 @@ fn bindings(rule: &DynamicMessage) -> Vec<HttpBinding> {
         ("patch", Verb::Patch),
         ("delete", Verb::Delete),
     ];
-    let body = match field(rule, "body").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default().as_str() {
-        "" => Body::None,
-        "*" => Body::Whole,
-        name => Body::Field(name.to_owned()),
-    };
+    let body =
+        match field(rule, "body").and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default().as_str() {
+            "" => Body::None,
+            "*" => Body::Whole,
+            name => Body::Field(name.to_owned()),
+        };
     let own = verbs.iter().find(|(name, _)| rule.has_field_by_name(name)).and_then(|(name, verb)| {
         let template = field(rule, name)?.as_str()?.to_owned();
         Some(HttpBinding { verb: *verb, template, body })

@@ -177,9 +177,10 @@ impl RoleSet {
     /// # Errors
     /// The index of the name that is unknown.
     pub fn parse<S: AsRef<str>>(names: &[S]) -> Result<Self, usize> {
-        names.iter().enumerate().try_fold(Self::EMPTY, |set, (i, name)| {
-            Role::parse(name.as_ref()).map(|r| set.with(r)).ok_or(i)
-        })
+        names
+            .iter()
+            .enumerate()
+            .try_fold(Self::EMPTY, |set, (i, name)| Role::parse(name.as_ref()).map(|r| set.with(r)).ok_or(i))
     }
 }
 

@@ -86,7 +86,7 @@ impl Guard {
         let span = beem_telemetry::server_span(path, request.headers(), service);
         let answer = self.judged(routes, request, began).instrument(span.clone()).await;
         let answer = answer.unwrap_or_else(|fault| {
-            if fault.code == Code::SessionInvalid {
+            if fault.code == Code::CallerUnproven {
                 tracing::warn!(parent: &span, reason = ?fault, "a call was refused: its caller is not proven");
             }
             Status::from(fault).into_http()
@@ -120,7 +120,8 @@ impl Guard {
         if let Some(id) = request_id {
             tracing::Span::current().record("request.id", tracing::field::display(id));
         }
-        let call = Call { deadline, request: request_id, record: caller.actor.clone().or(caller.record.clone()) };
+        let call =
+            Call { deadline, request: request_id, record: caller.actor.clone().or(caller.record.clone()) };
         parts.extensions.insert(caller);
         let request = http::Request::from_parts(parts, Body::new(Full::new(body)));
         let work = AssertUnwindSafe(beem_caller::scope(call, routes.oneshot(request))).catch_unwind();
@@ -134,12 +135,19 @@ impl Guard {
     /// The calling service, from its token.
     fn service(&self, headers: &HeaderMap) -> Result<Arc<str>, Fault> {
         let token = text(headers, metadata::SERVICE_TOKEN);
-        let token = token.ok_or_else(|| Fault::new(Code::SessionInvalid, "a call names its calling service"))?;
+        let token =
+            token.ok_or_else(|| Fault::new(Code::CallerUnproven, "a call names its calling service"))?;
         self.settings.issuers.verify(token, self.settings.clock.now())
     }
 
     /// The caller, when the access rule lets it through.
-    fn caller(&self, method: &Method, service: &str, headers: &HeaderMap, body: &Bytes) -> Result<Caller, Fault> {
+    fn caller(
+        &self,
+        method: &Method,
+        service: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Caller, Fault> {
         let caller = |actor, record| Caller { service: service.to_owned(), actor, record };
         let roles = match &method.access {
             Access::Internal(callers) => {
@@ -160,7 +168,7 @@ impl Guard {
             (None, _) if service != "gateway" => {
                 Err(Fault::new(Code::RoleMissing, "public methods are called by the gateway"))
             }
-            (Some(_), None) => Err(Fault::new(Code::SessionInvalid, "a caller is needed")),
+            (Some(_), None) => Err(Fault::new(Code::CallerUnproven, "a caller is needed")),
             (Some(Some(any_of)), Some(actor)) if !actor.roles.meets(any_of) => {
                 let names = any_of.full_names().join(", ");
                 Err(Fault::new(Code::RoleMissing, format!("one of these roles is needed: {names}")))
@@ -197,7 +205,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn binary(headers: &HeaderMap, name: &str) -> Result<Option<Vec<u8>>, Fault> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let bytes = BINARY.decode(value.as_bytes());
-    bytes.map(Some).map_err(|e| Fault::new(Code::SessionInvalid, "the caller could not be proven").caused_by(e))
+    bytes
+        .map(Some)
+        .map_err(|e| Fault::new(Code::CallerUnproven, "the caller could not be proven").caused_by(e))
 }
 
 fn into_infallible<T>(outcome: Result<T, Infallible>) -> T {

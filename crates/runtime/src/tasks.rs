@@ -71,7 +71,11 @@ impl Tasks {
                         return;
                     }
                     let panicked = outcome.is_err();
-                    tracing::error!(task = task.name, panicked, "a background task ended, it is started again");
+                    tracing::error!(
+                        task = task.name,
+                        panicked,
+                        "a background task ended, it is started again"
+                    );
                     telemetry.meters().counter("beem.task.restarts", &[("task", task.name)]);
                     tokio::select! {
                         () = tokio::time::sleep(RESTART_PAUSE) => {}

@@ -70,11 +70,10 @@ impl Candidates {
                 structure::combined(headers, SIGNATURE)?.unwrap_or_default(),
             ),
         };
-        let inputs = structure::dictionary(&inputs).map_err(|e| malformed("Signature-Input", &e))?;
-        let mut signatures = structure::dictionary(&signatures).map_err(|e| malformed("Signature", &e))?;
-        if inputs.len() > MAX_LABELS || signatures.len() > MAX_LABELS {
-            return Err(Refusal::Invalid.because(format!("there are more than {MAX_LABELS} signatures")));
-        }
+        let inputs =
+            structure::dictionary(&inputs, MAX_LABELS).map_err(|e| malformed("Signature-Input", &e))?;
+        let mut signatures =
+            structure::dictionary(&signatures, MAX_LABELS).map_err(|e| malformed("Signature", &e))?;
         let mut candidates = Vec::with_capacity(inputs.len());
         for input in inputs {
             let Some(at) = signatures.iter().position(|s| s.label == input.label) else {

@@ -40,10 +40,14 @@ pub fn combined(headers: &HeaderMap, name: &str) -> Result<Option<String>, Signa
 }
 
 /// The members of a dictionary in their order. Refuses an empty dictionary, an empty member, a label or a parameter
-/// that occurs twice; the text says which.
-pub fn dictionary(text: &str) -> Result<Vec<Member<'_>>, String> {
+/// that occurs twice; the text says which. It stops at the first member beyond `most`: a head full of tiny members must
+/// not cost more than a few.
+pub fn dictionary(text: &str, most: usize) -> Result<Vec<Member<'_>>, String> {
     let mut members: Vec<Member<'_>> = Vec::new();
     for piece in pieces(text) {
+        if members.len() == most {
+            return Err(format!("there are more than {most} members"));
+        }
         let piece = piece.trim_matches([' ', '\t']);
         let parsed: Dictionary =
             Parser::new(piece).with_version(Version::Rfc8941).parse().map_err(|e| e.to_string())?;
@@ -110,7 +114,7 @@ mod tests {
     use super::*;
 
     fn labels(text: &str) -> Result<Vec<(String, &str)>, String> {
-        dictionary(text).map(|all| all.into_iter().map(|m| (m.label, m.text)).collect())
+        dictionary(text, 8).map(|all| all.into_iter().map(|m| (m.label, m.text)).collect())
     }
 
     #[test]
@@ -142,7 +146,7 @@ mod tests {
 
     #[test]
     fn text_is_canonical() {
-        let members = dictionary(r#"a=( "x";k=?1   "y");  n=1.50;b=?1"#).unwrap();
+        let members = dictionary(r#"a=( "x";k=?1   "y");  n=1.50;b=?1"#, 8).unwrap();
         let ListEntry::InnerList(list) = &members[0].value else { panic!("an inner list") };
         assert_eq!(inner_list_text(list), r#"("x";k "y");n=1.5;b"#);
         assert_eq!(item_text(&list.items[0]), r#""x";k"#);

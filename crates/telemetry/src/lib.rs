@@ -18,8 +18,8 @@ mod span;
 mod subscriber;
 mod telemetry;
 
-pub use meters::Meters;
 pub use beem_settings::{Secret, redact_url};
+pub use meters::Meters;
 pub use settings::{LogFormat, TelemetrySettings};
 pub use span::{
     client_outcome, client_span, http_outcome, http_span, inject, inject_span, server_outcome, server_span,

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tonic::metadata::{AsciiMetadataKey, MetadataMap, MetadataValue};
 use tracing_subscriber::EnvFilter;
 
-use beem_settings::{Secret, redact_url};
 use crate::telemetry::TelemetryError;
+use beem_settings::{Secret, redact_url};
 
 /// How a log line is written to the standard error stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,7 +44,9 @@ pub async fn serve(
         let link = owner.and_then(|owner| links.get(owner)).cloned();
         async move {
             Ok::<_, Infallible>(match link {
-                Some(mut link) => link.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+                Some(mut link) => {
+                    link.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {})
+                }
                 None => Status::unimplemented("no such method here").into_http(),
             })
         }

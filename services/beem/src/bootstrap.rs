@@ -84,7 +84,8 @@ pub async fn create_account(
         client_public_key: key.public().pem(),
     };
     let answer = DirectoryClient::new(directory).create_account(request).await;
-    let answer = answer.map_err(beem_fault::Fault::from).context("identity did not make the account")?.into_inner();
+    let answer =
+        answer.map_err(beem_fault::Fault::from).context("identity did not make the account")?.into_inner();
     let owner = OwnerFile { email: account.owner_email.into(), activation_url: String::new() };
     write_json(&folder.join("owner.json"), &owner)?;
     let client = ClientFile {

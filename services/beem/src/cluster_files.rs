@@ -58,7 +58,8 @@ pub fn write(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>> {
     let authority = authority()?;
     let mut written = vec![authority_file.clone()];
     for process in processes(plan) {
-        let (certificate, key) = (dir.join(format!("{}.cert.pem", process.file)), dir.join(format!("{}.key.pem", process.file)));
+        let (certificate, key) =
+            (dir.join(format!("{}.cert.pem", process.file)), dir.join(format!("{}.key.pem", process.file)));
         let (certificate_pem, key_pem) = certify(&authority, &process.service)?;
         write_private(&certificate, certificate_pem.as_bytes())?;
         write_private(&key, key_pem.as_bytes())?;
@@ -81,12 +82,19 @@ struct Secrets {
 
 fn processes(plan: &Plan) -> Vec<Process> {
     let process = |file: String, service: &str, listen| Process { file, service: service.to_owned(), listen };
-    let gateways = plan.gateways.iter().zip(1..).map(|(_, n)| process(format!("gateway-{n}"), "gateway", None));
+    let gateways =
+        plan.gateways.iter().zip(1..).map(|(_, n)| process(format!("gateway-{n}"), "gateway", None));
     let services = plan.services.iter().map(|(name, at)| process(name.clone(), name, Some(at.clone())));
     gateways.chain(services).chain([process("admin".into(), "admin", None)]).collect()
 }
 
-fn settings(plan: &Plan, secrets: &Secrets, process: &Process, tls: [&PathBuf; 3], dir: &Path) -> Result<Table> {
+fn settings(
+    plan: &Plan,
+    secrets: &Secrets,
+    process: &Process,
+    tls: [&PathBuf; 3],
+    dir: &Path,
+) -> Result<Table> {
     let [certificate, key, authority] = tls.map(|path| text(path.display()));
     let tls = table([("certificate", certificate), ("key", key), ("authority", authority)]);
     let mut grpc = table([("tls", Value::Table(tls))]);
@@ -104,12 +112,20 @@ fn settings(plan: &Plan, secrets: &Secrets, process: &Process, tls: [&PathBuf; 3
     if process.service != "admin" {
         all.insert("services".into(), array([process.service.clone()]));
     }
-    if let Some(redis) = plan.redis.as_ref().filter(|_| ["gateway", "authz"].contains(&process.service.as_str())) {
-        all.insert("redis".into(), Value::Table(table([("url", text(redis)), ("key_prefix", text("beem:"))])));
+    if let Some(redis) =
+        plan.redis.as_ref().filter(|_| ["gateway", "authz"].contains(&process.service.as_str()))
+    {
+        all.insert(
+            "redis".into(),
+            Value::Table(table([("url", text(redis)), ("key_prefix", text("beem:"))])),
+        );
     }
     if let Some(url) = plan.databases.get(&process.service) {
         let database = table([("url", text(url))]);
-        all.insert("database".into(), Value::Table(table([(process.service.as_str(), Value::Table(database))])));
+        all.insert(
+            "database".into(),
+            Value::Table(table([(process.service.as_str(), Value::Table(database))])),
+        );
     }
     if let Some(listen) = plan.admin.get(&process.file) {
         all.insert("admin_listen".into(), text(listen));

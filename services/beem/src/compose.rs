@@ -6,7 +6,7 @@ use crate::keys::Keys;
 use crate::links::Links;
 use crate::settings::{SERVICES, Settings};
 use anyhow::{Context, Result};
-use beem_cache::{StandingCache, Verifier, VerifiedStandings};
+use beem_cache::{StandingCache, VerifiedStandings, Verifier};
 use beem_clock::{Clock, Entropy};
 use beem_database::{Database, DatabaseSettings};
 use beem_gateway::pages::PublishedKey;
@@ -76,7 +76,8 @@ impl House {
             Keys::from_settings(&settings, &clock)?
         };
         let files = running.iter().any(|s| *s != "gateway" && !settings.database.contains_key(*s));
-        let data_dir = if settings.is_embedded() || files { Some(DataDir::open(&settings.data_dir)?) } else { None };
+        let data_dir =
+            if settings.is_embedded() || files { Some(DataDir::open(&settings.data_dir)?) } else { None };
         let stores = Stores::found(&settings)?;
         let contract = Contract::load()?;
         Ok(Self { settings, contract, keys, clock, entropy, telemetry, data_dir, stores })
@@ -103,7 +104,8 @@ impl House {
     }
 
     async fn authz(&self) -> Result<Service> {
-        let signing_key = self.keys.standing.clone().context("keys.standing: authz signs standings with it")?;
+        let signing_key =
+            self.keys.standing.clone().context("keys.standing: authz signs standings with it")?;
         let deps = beem_authz::AuthzDeps {
             database: self.database("authz").await?,
             cache: self.stores.standings.clone(),
@@ -133,7 +135,12 @@ impl House {
     ///
     /// # Errors
     /// Settings that cannot be used.
-    pub async fn gateway(&self, links: &Links<'_>, listen: SocketAddr, ready: Ready) -> Result<(Gateway, Vec<Task>)> {
+    pub async fn gateway(
+        &self,
+        links: &Links<'_>,
+        listen: SocketAddr,
+        ready: Ready,
+    ) -> Result<(Gateway, Vec<Task>)> {
         let all = links.all_from("gateway")?;
         let identity = links.link("gateway", "identity")?;
         let environment = environment(DirectoryClient::new(identity)).await;

@@ -76,7 +76,8 @@ impl Keys {
         }
         for (name, secrets) in actor {
             let key = format!("actor.{name}");
-            let parsed: Result<Vec<_>, _> = secrets.iter().map(|s| bytes(&key, s.expose()).map(ActorKey)).collect();
+            let parsed: Result<Vec<_>, _> =
+                secrets.iter().map(|s| bytes(&key, s.expose()).map(ActorKey)).collect();
             keys.actor.insert(name.clone(), parsed?);
         }
         if let Some(standing) = standing {
@@ -119,7 +120,9 @@ fn public_keys(key: &str, texts: &[String]) -> Result<Vec<VerifyingKey>, KeyErro
     if texts.len() > 2 {
         return Err(problem("at most two keys: the current one, and the previous one while they rotate"));
     }
-    let parse = |text: &String| VerifyingKey::from_bytes(&bytes(key, text)?).map_err(|_| problem("is no Ed25519 key"));
+    let parse = |text: &String| {
+        VerifyingKey::from_bytes(&bytes(key, text)?).map_err(|_| problem("is no Ed25519 key"))
+    };
     texts.iter().map(parse).collect()
 }
 

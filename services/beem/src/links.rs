@@ -50,7 +50,8 @@ impl<'a> Links<'a> {
             return Ok(Link::local(to, service.clone(), identity, self.telemetry.clone()));
         }
         let url = self.settings.peers.get(to);
-        let url = url.with_context(|| format!("peers.{to}: {from} calls {to}, and the settings do not say where"))?;
+        let url =
+            url.with_context(|| format!("peers.{to}: {from} calls {to}, and the settings do not say where"))?;
         let tls = self.settings.grpc.as_ref().and_then(tls_files);
         let channel = connect(&RemoteTarget { url: url.clone(), name: to.to_owned(), tls })?;
         Ok(Link::remote(to, channel, identity, self.telemetry.clone()))
@@ -68,7 +69,11 @@ impl<'a> Links<'a> {
 
 fn tls_files(grpc: &GrpcSettings) -> Option<TlsFiles> {
     let tls = grpc.tls.as_ref()?;
-    Some(TlsFiles { certificate: tls.certificate.clone(), key: tls.key.clone(), authority: tls.authority.clone() })
+    Some(TlsFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        authority: tls.authority.clone(),
+    })
 }
 
 #[cfg(test)]
@@ -81,12 +86,14 @@ mod tests {
     #[test]
     fn the_graph_and_the_contract_agree() {
         let contract = Contract::load().unwrap();
-        let calls = |from: &str, to: &str| CALLS.iter().any(|(c, callees)| *c == from && callees.contains(&to));
+        let calls =
+            |from: &str, to: &str| CALLS.iter().any(|(c, callees)| *c == from && callees.contains(&to));
         for (from, callees) in CALLS {
             for to in callees {
                 let allowed = contract.methods().any(|m| {
                     m.owner == *to
-                        && (from == "gateway" || matches!(&m.access, Access::Internal(c) if c.iter().any(|c| c == from)))
+                        && (from == "gateway"
+                            || matches!(&m.access, Access::Internal(c) if c.iter().any(|c| c == from)))
                 });
                 assert!(allowed, "nothing of {to} may be called by {from}");
             }
@@ -94,7 +101,8 @@ mod tests {
         for method in contract.methods().filter(|m| m.owner != "*") {
             let Access::Internal(callers) = &method.access else { continue };
             // Services that are not built yet are named by the contract already.
-            let built = callers.iter().filter(|c| crate::settings::SERVICES.contains(&c.as_str()) || *c == "admin");
+            let built =
+                callers.iter().filter(|c| crate::settings::SERVICES.contains(&c.as_str()) || *c == "admin");
             for caller in built {
                 assert!(calls(caller, &method.owner), "{} names {caller}", method.path);
             }

@@ -81,7 +81,8 @@ impl Running {
     async fn open_gateway(&mut self, house: &House, links: &Links<'_>, admin: Admin) -> Result<()> {
         let settings = &house.settings.gateway;
         let listen: SocketAddr = settings.listen.parse().context("gateway.listen is no address and port")?;
-        let edge = Edge::bind(listen, settings.edge.clone(), house.clock.clone(), house.entropy.clone()).await;
+        let edge =
+            Edge::bind(listen, settings.edge.clone(), house.clock.clone(), house.entropy.clone()).await;
         let edge = edge.with_context(|| format!("cannot listen on {listen}"))?;
         let address = edge.local_address()?;
         let ready: Ready = Arc::new(move || {
@@ -95,7 +96,10 @@ impl Running {
         self.edge = Some(beem_runtime::spawn(async move {
             let drained = edge.serve(gateway, draining).await;
             if drained.cut_off > 0 {
-                tracing::warn!(connections = drained.cut_off, "connections were cut off at the end of the drain");
+                tracing::warn!(
+                    connections = drained.cut_off,
+                    "connections were cut off at the end of the drain"
+                );
             }
         }));
         Ok(())

@@ -151,7 +151,10 @@ impl Settings {
     /// The name of a service that does not exist.
     pub fn running(&self) -> Result<Vec<&'static str>, String> {
         if let Some(unknown) = self.services.iter().find(|s| !SERVICES.contains(&s.as_str())) {
-            return Err(format!("services: there is no service {unknown}; there are {}", SERVICES.join(", ")));
+            return Err(format!(
+                "services: there is no service {unknown}; there are {}",
+                SERVICES.join(", ")
+            ));
         }
         let all = self.services.is_empty();
         Ok(SERVICES.into_iter().filter(|s| all || self.services.iter().any(|w| w == s)).collect())
@@ -191,8 +194,16 @@ mod tests {
         keys(&serde_json::to_value(written).unwrap(), "", &mut there);
         let mut wanted = Vec::new();
         keys(&default, "", &mut wanted);
-        let without_default =
-            ["redis", "grpc", "admin_listen", "database", "peers", "internal_services", "keys.standing", "telemetry.otlp_endpoint"];
+        let without_default = [
+            "redis",
+            "grpc",
+            "admin_listen",
+            "database",
+            "peers",
+            "internal_services",
+            "keys.standing",
+            "telemetry.otlp_endpoint",
+        ];
         let missing: Vec<_> =
             wanted.iter().filter(|k| !there.contains(k) && !without_default.contains(&k.as_str())).collect();
         assert!(missing.is_empty(), "{missing:?}");

@@ -14,6 +14,13 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 
+/// Labels whose keyid is looked up: the caller's own, and one that a proxy put before it. Each costs a look at identity.
+const KEYIDS_TRIED: usize = 2;
+
+/// How often the keys of one client are read again because a signature did not fit them: often enough for a rotation a
+/// moment ago, too seldom for guesses to burden identity.
+const REREADS: Rate = Rate { per_s: 10, burst: 20 };
+
 /// One request to judge.
 pub struct Attempt<'a> {
     pub request: RequestView<'a>,
@@ -27,13 +34,6 @@ pub struct Attempt<'a> {
     /// The RPC may change something.
     pub write: bool,
     pub time_rules: &'a TimeRules,
-}
-
-/// A proven caller.
-#[derive(Debug)]
-pub struct Authenticated {
-    pub actor: Actor,
-    pub rate: Verdict,
 }
 
 /// What it takes to authenticate. Cheap to clone.
@@ -57,7 +57,13 @@ struct Proven {
 impl Authenticator {
     /// # Errors
     /// The first rule of 2.2 that refuses, or `unavailable` when who is asked is away: never an allow.
-    pub async fn authenticate(&self, attempt: &Attempt<'_>) -> Result<Authenticated, Fault> {
+    ///
+    /// `rate` is what the client's bucket said, once it was asked.
+    pub async fn authenticate(
+        &self,
+        attempt: &Attempt<'_>,
+        rate: &mut Option<Verdict>,
+    ) -> Result<Actor, Fault> {
         let headers = attempt.request.headers;
         refuse_bearer(headers)?;
         let candidates = Candidates::parse(headers).map_err(refusal)?;
@@ -73,17 +79,19 @@ impl Authenticator {
             return Err(Fault::new(Code::NetworkNotAllowed, detail));
         }
         let bucket = format!("client:{}", credential.principal);
-        let rate = self.limiter.check(&bucket, self.client_rate, attempt.now).await;
-        if !rate.allowed {
-            return Err(crate::rates::refused(&rate, "client"));
+        let verdict = self.limiter.check(&bucket, self.client_rate, attempt.now).await;
+        *rate = Some(verdict);
+        if !verdict.allowed {
+            return Err(crate::rates::refused(&verdict, "client"));
         }
+        let actor = actor(attempt, &proven)?;
         self.use_up(attempt, candidate, &proven).await?;
-        Ok(Authenticated { actor: actor(attempt, &proven)?, rate })
+        Ok(actor)
     }
 
     /// The first label whose keyid is a known client; other labels are somebody else's and are left alone.
     async fn known<'c>(&self, candidates: &'c Candidates) -> Result<(&'c Candidate, Held), Fault> {
-        for candidate in candidates.iter() {
+        for candidate in candidates.iter().take(KEYIDS_TRIED) {
             let client = candidate.keyid().and_then(|keyid| keyid.parse::<ClientId>().ok());
             if let Some(client) = client
                 && let Some(held) = self.credentials.get(client).await?
@@ -98,38 +106,43 @@ impl Authenticator {
     /// whose keys do not fit (its rotation may be a moment ago).
     async fn prove(&self, attempt: &Attempt<'_>, candidate: &Candidate, held: Held) -> Result<Proven, Fault> {
         let principal = held.credential.principal;
-        let mut standing = self.standings.read(principal).await?.ok_or_else(unknown)?;
-        let mut held = self.not_older(held, &standing).await?;
+        let mut standing = living(self.standings.read(principal).await?)?;
+        let mut held = held;
+        if !held.just_read && held.credential.version < standing.credential_version {
+            held = self.read_again(&held).await?;
+        }
         let mut outcome = verify(attempt, candidate, &held.credential);
-        if !held.just_read && outcome.as_ref().is_err_and(|e| e.code() == Code::SignatureInvalid) {
-            held = self.credentials.read(held.credential.client).await?.ok_or_else(unknown)?;
+        if !held.just_read
+            && outcome.as_ref().is_err_and(|e| e.code() == Code::SignatureInvalid)
+            && self.limiter.check(&format!("reread:{principal}"), REREADS, attempt.now).await.allowed
+        {
+            held = self.read_again(&held).await?;
             outcome = verify(attempt, candidate, &held.credential);
         }
         let (mut verified, mut fingerprint) = outcome.map_err(refusal)?;
         if attempt.fresh {
-            standing = self.standings.fresh(principal).await?.ok_or_else(unknown)?;
-            let newer = self.not_older(held.clone(), &standing).await?;
-            if newer.just_read && !held.just_read {
-                (verified, fingerprint) = verify(attempt, candidate, &newer.credential).map_err(refusal)?;
+            standing = living(self.standings.fresh(principal).await?)?;
+            // Read before this standing was asked for, so it may be what the standing's change replaced.
+            if held.credential.version < standing.credential_version {
+                held = self.read_again(&held).await?;
+                (verified, fingerprint) = verify(attempt, candidate, &held.credential).map_err(refusal)?;
             }
-            held = newer;
-        }
-        if standing.deleted {
-            return Err(unknown());
         }
         Ok(Proven { held, standing, verified, fingerprint })
     }
 
-    async fn not_older(&self, held: Held, standing: &Standing) -> Result<Held, Fault> {
-        if held.just_read || held.credential.version >= standing.credential_version {
-            return Ok(held);
-        }
+    async fn read_again(&self, held: &Held) -> Result<Held, Fault> {
         self.credentials.read(held.credential.client).await?.ok_or_else(unknown)
     }
 
     /// A nonce is single use for its client; without one, so is the base of an unsafe method. With the store away a
     /// write goes on under its request key alone, which has one effect however often it is sent.
-    async fn use_up(&self, attempt: &Attempt<'_>, candidate: &Candidate, proven: &Proven) -> Result<(), Fault> {
+    async fn use_up(
+        &self,
+        attempt: &Attempt<'_>,
+        candidate: &Candidate,
+        proven: &Proven,
+    ) -> Result<(), Fault> {
         let key: [u8; 32] = match candidate.nonce() {
             Some(nonce) => {
                 let mut hash = Sha256::new();
@@ -170,7 +183,8 @@ fn verify(
 
 fn actor(attempt: &Attempt<'_>, proven: &Proven) -> Result<Actor, Fault> {
     let credential = &proven.held.credential;
-    let request_key = if attempt.write { request_key(attempt.request.headers, &proven.verified)? } else { String::new() };
+    let request_key =
+        if attempt.write { request_key(attempt.request.headers, &proven.verified)? } else { String::new() };
     Ok(Actor {
         account: credential.account,
         principal: credential.principal,
@@ -192,7 +206,9 @@ fn request_key(headers: &HeaderMap, verified: &Verified) -> Result<String, Fault
     let Some(value) = sent.next() else { return Ok(format!("d:{}", hex::encode(verified.replay_key))) };
     let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
     match value.to_str() {
-        Ok(key) if visible && (1..=255).contains(&key.len()) && sent.next().is_none() => Ok(format!("k:{key}")),
+        Ok(key) if visible && (1..=255).contains(&key.len()) && sent.next().is_none() => {
+            Ok(format!("k:{key}"))
+        }
         _ => Err(Fault::field("Idempotency-Key", "one header of 1 to 255 visible ASCII characters")),
     }
 }
@@ -202,9 +218,17 @@ fn refuse_bearer(headers: &HeaderMap) -> Result<(), Fault> {
         return Ok(());
     }
     if headers.contains_key("signature") || headers.contains_key("signature-input") {
-        return Err(Fault::new(Code::BadRequest, "a request carries a signature or a bearer token, not both"));
+        return Err(Fault::new(
+            Code::BadRequest,
+            "a request carries a signature or a bearer token, not both",
+        ));
     }
     Err(Fault::new(Code::SessionInvalid, "the session is not known here"))
+}
+
+/// A standing of somebody who still exists: whoever was deleted is as unknown as whoever never was.
+fn living(standing: Option<Standing>) -> Result<Standing, Fault> {
+    standing.filter(|s| !s.deleted).ok_or_else(unknown)
 }
 
 fn refusal(error: SignatureError) -> Fault {

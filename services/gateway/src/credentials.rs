@@ -48,7 +48,13 @@ pub struct Held {
 pub struct Credentials {
     directory: DirectoryClient<Link>,
     kept: Cache<ClientId, Arc<Credential>>,
+    /// Keyids that nobody has. A new client's is known to nobody before it exists, so this keeps out guesses only.
+    unknown: Cache<ClientId, ()>,
 }
+
+/// For how long, and how many.
+const UNKNOWN_KEPT: Duration = Duration::from_secs(1);
+const UNKNOWN_MAX: u64 = 10_000;
 
 impl Credentials {
     #[must_use]
@@ -57,7 +63,8 @@ impl Credentials {
             .max_capacity(u64::from(kept))
             .time_to_live(Duration::from_secs(u64::from(kept_s)))
             .build();
-        Self { directory: DirectoryClient::new(identity), kept }
+        let unknown = Cache::builder().max_capacity(UNKNOWN_MAX).time_to_live(UNKNOWN_KEPT).build();
+        Self { directory: DirectoryClient::new(identity), kept, unknown }
     }
 
     /// The kept credential, or the one identity has. None: no such client, or it is deleted.
@@ -67,6 +74,7 @@ impl Credentials {
     pub async fn get(&self, client: ClientId) -> Result<Option<Held>, Fault> {
         match self.kept.get(&client).await {
             Some(credential) => Ok(Some(Held { credential, just_read: false })),
+            None if self.unknown.contains_key(&client) => Ok(None),
             None => self.read(client).await,
         }
     }
@@ -82,9 +90,10 @@ impl Credentials {
             Ok(answer) => answer.into_inner(),
             Err(fault) if fault.code == Code::NotFound => {
                 self.kept.invalidate(&client).await;
+                self.unknown.insert(client, ()).await;
                 return Ok(None);
             }
-            Err(fault) => return Err(fault),
+            Err(fault) => return Err(crate::forward::ours(fault)),
         };
         Ok(Some(Held { credential: Arc::new(parse(client, &wire)?), just_read: true }))
     }

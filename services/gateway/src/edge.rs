@@ -32,6 +32,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +78,8 @@ struct Shared<H> {
     clock: Clock,
     entropy: Entropy,
     meter: Arc<EdgeMeter>,
+    /// Bytes of bodies that may still be taken in.
+    bodies: Arc<Semaphore>,
 }
 
 /// How a drain ended.
@@ -131,9 +134,10 @@ impl Edge {
         let Self { listener, settings, clock, entropy, meter } = self;
         let settings = Arc::new(settings);
         let drain_limit = ms(settings.drain_ms);
+        let bodies = Arc::new(Semaphore::new(settings.bodies_bytes.min(Semaphore::MAX_PERMITS)));
         let mut door = Door {
             crowd: Crowd::new(settings.connections, settings.connections_per_address),
-            shared: Arc::new(Shared { settings, handler, clock, entropy, meter }),
+            shared: Arc::new(Shared { settings, handler, clock, entropy, meter, bodies }),
             drain: drain.clone(),
             connections: JoinSet::new(),
         };

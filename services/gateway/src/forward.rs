@@ -40,9 +40,10 @@ impl Forward {
         actor: Option<&Actor>,
         message: Vec<u8>,
         now: Moment,
-    ) -> Result<Response<EdgeBody>, Fault> {
+    ) -> Result<Response<EdgeBody>, Refused> {
         let link = self.links.get(&method.owner).cloned();
-        let link = link.ok_or_else(|| Fault::new(Code::Unavailable, "this part of the system is not running"))?;
+        let link =
+            link.ok_or_else(|| Fault::new(Code::Unavailable, "this part of the system is not running"))?;
         let mut request = Request::new(Bytes::from(message));
         if let Some(actor) = actor {
             let sealed = self.sealer.seal(actor, &method.owner, &method.path, request.get_ref(), now)?;
@@ -54,18 +55,43 @@ impl Forward {
         let mut grpc = tonic::client::Grpc::new(link);
         grpc.ready().await.map_err(Fault::unavailable)?;
         if method.descriptor.is_server_streaming() {
-            let answer = grpc.server_streaming(request, path, RawCodec).await?;
+            let answer = grpc.server_streaming(request, path, RawCodec).await.map_err(refused)?;
             let (values, pieces, _) = answer.into_parts();
-            return raw(method, &values, RawBody::open(pieces).await?);
+            return Ok(raw(method, &values, RawBody::open(pieces).await?)?);
         }
-        let answer = grpc.unary(request, path, RawCodec).await?;
+        let answer = grpc.unary(request, path, RawCodec).await.map_err(refused)?;
         let (values, message, _) = answer.into_parts();
         if transcode::is_raw(method) {
-            return raw(method, &values, RawBody::whole(message)?);
+            return Ok(raw(method, &values, RawBody::whole(message)?)?);
         }
         let json = transcode::encode(method, &message)?;
-        respond(method, &values, edge::full(json), HeaderValue::from_static("application/json"))
+        Ok(respond(method, &values, edge::full(json), HeaderValue::from_static("application/json"))?)
     }
+}
+
+/// A call that ended in a fault.
+#[derive(Debug)]
+pub struct Refused {
+    pub fault: Fault,
+    /// It was given before under the same request key.
+    pub replayed: bool,
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self { fault, replayed: false }
+    }
+}
+
+fn refused(status: tonic::Status) -> Refused {
+    let replayed = status.metadata().contains_key(metadata::REPLAYED);
+    Refused { fault: ours(status.into()), replayed }
+}
+
+/// A service that does not believe the gateway is our fault, not the caller's: a key that does not fit, a clock that is off.
+#[must_use]
+pub fn ours(fault: Fault) -> Fault {
+    if fault.code == Code::CallerUnproven { Fault::internal(fault) } else { fault }
 }
 
 fn raw(method: &Method, values: &MetadataMap, body: RawBody) -> Result<Response<EdgeBody>, Fault> {

@@ -1,9 +1,9 @@
 //! The straight way of a request: rate of the address, page or route, caller, access, transcoding, call. Everything that
 //! refuses ends in one problem document.
 
-use crate::authenticate::{Attempt, Authenticated, Authenticator};
+use crate::authenticate::{Attempt, Authenticator};
 use crate::edge::{EdgeBody, Handler, Request};
-use crate::forward::Forward;
+use crate::forward::{Forward, Refused};
 use crate::pages::Pages;
 use crate::problem::problem;
 use crate::rates;
@@ -13,7 +13,7 @@ use crate::uses::Uses;
 use beem_caller::{Actor, Call};
 use beem_clock::Clock;
 use beem_fault::{Code, Fault};
-use beem_limits::{Limiter, Rate};
+use beem_limits::{Limiter, Rate, Verdict};
 use beem_proto::Access;
 use beem_signing::{Origins, RequestView, TimeRules};
 use beem_telemetry::Telemetry;
@@ -47,8 +47,11 @@ pub struct Gateway {
 struct Progress {
     /// The route's template, never the path: metrics need few names.
     route: String,
-    rate: Option<beem_limits::Verdict>,
+    /// What the bucket of the address said, then what the client's did.
+    rate: Option<(Verdict, &'static str)>,
     allow: Option<String>,
+    /// The refusal was given before under the same request key.
+    replayed: bool,
 }
 
 impl Handler for Gateway {
@@ -64,10 +67,12 @@ impl Handler for Gateway {
         let deadline = began + self.deadline;
         let call = Call { deadline, request: Some(request.id), record: None };
         let work = beem_caller::scope(call, self.judged(&request, &mut progress)).instrument(span);
-        let outcome = tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Fault::deadline()));
+        let outcome =
+            tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Fault::deadline().into()));
         let mut response = match outcome {
             Ok(response) => response,
-            Err(fault) => {
+            Err(Refused { fault, replayed }) => {
+                progress.replayed = replayed;
                 self.telemetry.meters().counter("beem.gateway.refusals", &[("code", fault.code.as_str())]);
                 problem(&fault, &request.id.to_string())
             }
@@ -76,46 +81,63 @@ impl Handler for Gateway {
         if let Ok(id) = HeaderValue::from_str(&request.id.to_string()) {
             headers.insert("x-request-id", id);
         }
-        if let Some(rate) = &progress.rate {
-            rates::announce(headers, rate, "client");
+        if let Some((rate, of)) = &progress.rate {
+            rates::announce(headers, rate, of);
+        }
+        if progress.replayed {
+            headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
         }
         if let Some(allow) = progress.allow.and_then(|a| HeaderValue::from_str(&a).ok()) {
             headers.insert(ALLOW, allow);
         }
         let seconds = began.elapsed().as_secs_f64();
         let route = if progress.route.is_empty() { "other" } else { &progress.route };
-        self.telemetry.meters().http_server(request.method.as_str(), route, response.status().as_u16(), seconds);
+        self.telemetry.meters().http_server(
+            request.method.as_str(),
+            route,
+            response.status().as_u16(),
+            seconds,
+        );
         response
     }
 }
 
 impl Gateway {
-    async fn judged(&self, request: &Request, progress: &mut Progress) -> Result<Response<EdgeBody>, Fault> {
+    async fn judged(
+        &self,
+        request: &Request,
+        progress: &mut Progress,
+    ) -> Result<Response<EdgeBody>, Refused> {
         let now = self.clock.now();
         let address = self.address(request);
         let rate = self.limiter.check(&rates::address_key(address), self.address_rate, now).await;
         if !rate.allowed {
-            return Err(rates::refused(&rate, "address"));
+            progress.rate = Some((rate, "address"));
+            return Err(rates::refused(&rate, "address").into());
         }
         if let Some(page) = self.pages.find(&request.method, request.path()).await {
             progress.route = request.path().to_owned();
-            return Ok(page);
+            progress.allow = Some("GET, HEAD".to_owned()).filter(|_| page.is_err());
+            return page.map_err(Refused::from);
         }
         let found = match self.routes.find(&request.method, request.path()) {
             Match::Found(found) => found,
             Match::WrongMethod(verbs) => {
                 progress.allow = Some(routes::allow(&verbs));
-                return Err(Fault::new(Code::MethodNotAllowed, "this path has other methods, see Allow"));
+                return Err(
+                    Fault::new(Code::MethodNotAllowed, "this path has other methods, see Allow").into()
+                );
             }
-            Match::Nothing => return Err(Fault::new(Code::NotFound, "there is nothing at this path")),
+            Match::Nothing => return Err(Fault::new(Code::NotFound, "there is nothing at this path").into()),
         };
         progress.route.clone_from(&found.binding.template);
         let actor = match found.method.access {
             Access::Public => None,
             Access::AnyOf(_) | Access::SignedIn | Access::Internal(_) => {
-                let caller = self.authenticate(request, &found, address).await?;
-                progress.rate = Some(caller.rate);
-                Some(caller.actor)
+                let mut rate = None;
+                let actor = self.authenticate(request, &found, address, &mut rate).await;
+                progress.rate = rate.map(|rate| (rate, "client"));
+                Some(actor?)
             }
         };
         allowed(&found.method.access, actor.as_ref())?;
@@ -131,7 +153,8 @@ impl Gateway {
         request: &Request,
         found: &Found<'_, '_>,
         address: IpAddr,
-    ) -> Result<Authenticated, Fault> {
+        rate: &mut Option<Verdict>,
+    ) -> Result<Actor, Fault> {
         let origin = self.origins.matches(&request.host);
         let origin = origin.ok_or_else(|| Fault::new(Code::Misdirected, "this host is not served here"))?;
         let attempt = Attempt {
@@ -150,7 +173,7 @@ impl Gateway {
             write: found.method.is_write(),
             time_rules: &self.time_rules,
         };
-        self.authenticator.authenticate(&attempt).await
+        self.authenticator.authenticate(&attempt, rate).await
     }
 
     /// The caller's address: the socket's peer, or behind trusted proxies what they say.

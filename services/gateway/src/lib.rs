@@ -59,7 +59,11 @@ pub struct GatewayDeps {
 ///
 /// # Errors
 /// `validation-failed` naming the setting that cannot be used; `internal` when the contract cannot be routed.
-pub fn build(settings: &GatewaySettings, listen: SocketAddr, deps: GatewayDeps) -> Result<(Gateway, Vec<Task>), Fault> {
+pub fn build(
+    settings: &GatewaySettings,
+    listen: SocketAddr,
+    deps: GatewayDeps,
+) -> Result<(Gateway, Vec<Task>), Fault> {
     let origins = origins(settings, listen)?;
     let proxies = TrustedProxies::parse(&settings.trusted_proxies)
         .map_err(|e| Fault::field("gateway.trusted_proxies", e.to_string()))?;
@@ -77,7 +81,11 @@ pub fn build(settings: &GatewaySettings, listen: SocketAddr, deps: GatewayDeps) 
         public_keys: deps.public_keys,
     };
     let authenticator = Authenticator {
-        credentials: credentials::Credentials::new(identity, settings.credentials_kept, settings.credentials_kept_s),
+        credentials: credentials::Credentials::new(
+            identity,
+            settings.credentials_kept,
+            settings.credentials_kept_s,
+        ),
         standings: standings::Standings::new(deps.standings),
         limiter: deps.limiter.clone(),
         client_rate: rates::rate(settings.rates.client_per_s),
@@ -110,5 +118,6 @@ fn origins(settings: &GatewaySettings, listen: SocketAddr) -> Result<Origins, Fa
     if settings.public_origins.is_empty() {
         return Ok(Origins::for_listen(listen));
     }
-    Origins::parse(&settings.public_origins).map_err(|e| Fault::field("gateway.public_origins", e.to_string()))
+    Origins::parse(&settings.public_origins)
+        .map_err(|e| Fault::field("gateway.public_origins", e.to_string()))
 }

@@ -3,6 +3,7 @@
 
 use crate::edge::{self, EdgeBody};
 use crate::reference;
+use beem_fault::{Code, Fault};
 use beem_proto::Contract;
 use beem_runtime::Ready;
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub struct PublishedKey {
     pub public_key: String,
 }
 
+const PATHS: [&str; 5] = ["/healthz", "/readyz", "/openapi.json", "/docs", "/.well-known/beem"];
+
 /// The gateway's own pages.
 pub struct Pages {
     openapi: Bytes,
@@ -52,15 +55,26 @@ impl Pages {
         }
     }
 
-    /// The page of a path; None when it is not one of these.
-    pub async fn find(&self, method: &Method, path: &str) -> Option<Response<EdgeBody>> {
+    /// The page of a path; None when it is not one of these, `method-not-allowed` for anything but GET and HEAD.
+    pub async fn find(&self, method: &Method, path: &str) -> Option<Result<Response<EdgeBody>, Fault>> {
+        if !PATHS.contains(&path) {
+            return None;
+        }
+        if method != Method::GET && method != Method::HEAD {
+            return Some(Err(Fault::new(Code::MethodNotAllowed, "this path has other methods, see Allow")));
+        }
         let (kind, status, body) = match path {
             "/healthz" => ("text/plain; charset=utf-8", StatusCode::OK, Bytes::from_static(b"ok\n")),
             "/readyz" => match (self.ready)().await {
                 Ok(()) => ("text/plain; charset=utf-8", StatusCode::OK, Bytes::from_static(b"ready\n")),
+                // Which part is missing is told on the admin port, not to strangers.
                 Err(why) => {
-                    let text = Bytes::from(format!("{why}\n"));
-                    ("text/plain; charset=utf-8", StatusCode::SERVICE_UNAVAILABLE, text)
+                    tracing::debug!(why, "not ready");
+                    (
+                        "text/plain; charset=utf-8",
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        Bytes::from_static(b"not ready\n"),
+                    )
                 }
             },
             "/openapi.json" => ("application/json", StatusCode::OK, self.openapi.clone()),
@@ -68,17 +82,15 @@ impl Pages {
             "/.well-known/beem" => ("application/json", StatusCode::OK, self.well_known.clone()),
             _ => return None,
         };
-        if method != Method::GET && method != Method::HEAD {
-            return None;
-        }
         let mut response = Response::new(edge::full(body));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if path == "/docs" {
-            let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
+            let policy =
+                "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
             response.headers_mut().insert("content-security-policy", HeaderValue::from_static(policy));
         }
-        Some(response)
+        Some(Ok(response))
     }
 }

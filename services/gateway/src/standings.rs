@@ -71,7 +71,7 @@ impl StandingSource for FromAuthz {
             match client.get_standing(request).await.map_err(Fault::from) {
                 Ok(answer) => Ok(Some(answer.into_inner())),
                 Err(fault) if fault.code == Code::NotFound => Ok(None),
-                Err(fault) => Err(fault),
+                Err(fault) => Err(crate::forward::ours(fault)),
             }
         })
     }

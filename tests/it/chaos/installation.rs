@@ -25,8 +25,10 @@ impl Installation {
         let postgres = postgres::Server::start().unwrap();
         let redis = redis::Server::start().unwrap();
         let mut options = Options::new(beem_bin(), postgres.socket(), redis.url());
-        let rates =
-            [("BEEM__GATEWAY__RATES__CLIENT_PER_S", "100000"), ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", "100000")];
+        let rates = [
+            ("BEEM__GATEWAY__RATES__CLIENT_PER_S", "100000"),
+            ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", "100000"),
+        ];
         let all = rates.iter().chain(settings);
         options.envs = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let cluster = Cluster::start(&options).unwrap();
@@ -128,14 +130,17 @@ impl House {
                 let file = embedded.data_dir().join(format!("{service}.sqlite"));
                 let query = with_ids(query, "lower(hex(", "))");
                 let mut connection =
-                    sqlx::SqliteConnection::connect(&format!("sqlite:{}?mode=ro", file.display())).await.unwrap();
+                    sqlx::SqliteConnection::connect(&format!("sqlite:{}?mode=ro", file.display()))
+                        .await
+                        .unwrap();
                 let query = format!("SELECT CAST(one AS TEXT) FROM ({query})");
                 let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap();
                 rows.iter().map(|row| row.get::<String, _>(0)).collect()
             }
             Self::Clustered(installation) => {
                 let url = installation.cluster.database(service).unwrap();
-                let name = url.rsplit('/').find(|part| part.contains("?host=")).or_else(|| url.split('/').nth(3));
+                let name =
+                    url.rsplit('/').find(|part| part.contains("?host=")).or_else(|| url.split('/').nth(3));
                 let name = name.unwrap().split('?').next().unwrap();
                 let query = with_ids(query, "encode(uuid_send(", "), 'hex')");
                 let answer = installation.postgres.sql(name, &format!("{query};")).unwrap();

@@ -69,7 +69,11 @@ async fn redis_stopped_still_serves() {
     let creds = installation.main.clone();
     serves(&installation, &creds).await;
     for hangs in [false, true] {
-        if hangs { installation.redis.pause() } else { installation.redis.kill() }
+        if hangs {
+            installation.redis.pause()
+        } else {
+            installation.redis.kill()
+        }
         serves(&installation, &creds).await;
         // Nobody remembers used signatures now; a captured write has no second effect all the same.
         let forge = installation.client().forge("POST", CLIENTS).json(&new_client());
@@ -91,7 +95,11 @@ async fn redis_stopped_still_serves() {
             })
             .await;
         }
-        if hangs { installation.redis.resume() } else { installation.redis.start_again().unwrap() }
+        if hangs {
+            installation.redis.resume()
+        } else {
+            installation.redis.start_again().unwrap()
+        }
         recovers(&installation, &creds).await;
     }
     installation.all_run();
@@ -114,9 +122,8 @@ async fn redis_and_authz_stopped_refuses_and_recovers() {
         let since = Instant::now();
         let clients = installation.everywhere(&creds);
         futures::future::join_all(clients.iter().flat_map(|client| {
-            [("GET", ME, 200), ("GET", CLIENTS, 200), ("POST", CLIENTS, 201)].map(|(method, target, before)| {
-                refused_as_unavailable(client, method, target, before, since)
-            })
+            [("GET", ME, 200), ("GET", CLIENTS, 200), ("POST", CLIENTS, 201)]
+                .map(|(method, target, before)| refused_as_unavailable(client, method, target, before, since))
         }))
         .await;
         if hangs {

@@ -33,13 +33,12 @@ impl Write {
     /// Again and again, at one gateway after the other, until the answer is certain.
     pub async fn persist(&self, clients: &[Client]) -> Answer {
         let began = Instant::now();
-        let mut last = String::new();
         for client in clients.iter().cycle() {
-            match self.attempt(client).await {
+            let last = match self.attempt(client).await {
                 Ok(answer) if is_certain(&answer) => return answer,
-                Ok(answer) => last = answer.text(),
-                Err(error) => last = error,
-            }
+                Ok(answer) => answer.text(),
+                Err(error) => error,
+            };
             assert!(began.elapsed() < PATIENCE, "{self:?}: no certain outcome in time; the last was {last}");
             sleep(PAUSE).await;
         }

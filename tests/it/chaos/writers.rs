@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 const CLIENTS: &str = "/platform/v1/clients";
-const ROLES: [&str; 5] = ["client:viewer", "hook:viewer", "ledger:operator", "payment:approver", "user:viewer"];
+const ROLES: [&str; 5] =
+    ["client:viewer", "hook:viewer", "ledger:operator", "payment:approver", "user:viewer"];
 /// Saga leases of a killed process lapse after 15 s.
 const SETTLES: Duration = Duration::from_secs(60);
 
@@ -192,7 +193,8 @@ impl Writer {
     async fn look_after_what_was_given_up(&mut self, listed: &BTreeMap<String, Value>) {
         for (write, effect) in std::mem::take(&mut self.given_up) {
             if let Effect::Create(promised) = &effect {
-                let found: Vec<&Value> = listed.values().filter(|c| c["name"] == promised.name.as_str()).collect();
+                let found: Vec<&Value> =
+                    listed.values().filter(|c| c["name"] == promised.name.as_str()).collect();
                 assert!(found.len() <= 1, "made more than once: {found:?}");
                 found.iter().for_each(|client| promised.is(client));
             }
@@ -226,7 +228,9 @@ impl Promised {
     /// That this is what GET answers.
     fn is(&self, client: &Value) {
         let seen = (&client["name"], &client["enabled"], sorted(&client["roles"]));
-        assert_eq!(seen, (&json!(self.name), &json!(self.enabled), self.full_roles()), "{client}");
+        // Deleting disables, too.
+        let enabled = self.enabled && !self.deleted;
+        assert_eq!(seen, (&json!(self.name), &json!(enabled), self.full_roles()), "{client}");
         let (ours, theirs) = (self.creds.key.public().pem(), client["publicKey"].as_str().unwrap());
         assert_eq!(theirs.trim(), ours.trim(), "the key of {client}");
         assert_eq!(client.get("dateDeleted").is_some_and(|d| !d.is_null()), self.deleted, "{client}");
@@ -241,7 +245,9 @@ impl Promised {
                 let fits = match (self.deleted, self.enabled) {
                     (true, _) => answer.code() == "client-unknown",
                     (false, false) => answer.code() == "principal-disabled",
-                    (false, true) => answer.status == 200 && sorted(&answer.json()["roles"]) == self.full_roles(),
+                    (false, true) => {
+                        answer.status == 200 && sorted(&answer.json()["roles"]) == self.full_roles()
+                    }
                 };
                 fits.then_some(())
             })
@@ -307,7 +313,8 @@ pub async fn verify(house: &House, mut writers: Vec<Writer>, before: &[String]) 
 /// No saga is left half way.
 async fn settled(house: &House) {
     within(SETTLES, "every saga ends", || async {
-        let running = house.column("identity", "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'").await;
+        let running =
+            house.column("identity", "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'").await;
         (running == ["0"]).then_some(())
     })
     .await;

@@ -75,7 +75,8 @@ async fn embedded_row_7_a_service_that_fails_half_way_does_not_burn_the_key() {
     client.get(CLIENTS).await.expect(200);
     let Shape::Embedded(embedded) = &rig.shape else { unreachable!("it is embedded") };
     let file = embedded.data_dir().join("authz.sqlite");
-    let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    let mut connection =
+        sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
     let first = write.attempt(&client).await.unwrap();
     assert!(!is_certain(&first), "{}", first.text());

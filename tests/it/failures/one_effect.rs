@@ -54,10 +54,19 @@ async fn writes(rig: &Rig) -> Vec<(&'static str, Case)> {
     let account = "/platform/v1/account";
     vec![
         ("CreateClient", case("POST", CLIENTS, named("one"), CLIENTS, named("one"))),
-        ("UpdateClient", case("PATCH", &a, json!({ "name": "x", "roles": ["hook:viewer"] }), &a, json!({ "name": "x" }))),
-        ("RotateClientKey", case("POST", &rotate, json!({ "publicKey": pem() }), &rotate, json!({ "publicKey": pem() }))),
+        (
+            "UpdateClient",
+            case("PATCH", &a, json!({ "name": "x", "roles": ["hook:viewer"] }), &a, json!({ "name": "x" })),
+        ),
+        (
+            "RotateClientKey",
+            case("POST", &rotate, json!({ "publicKey": pem() }), &rotate, json!({ "publicKey": pem() })),
+        ),
         ("DeleteClient", case("DELETE", &a, Value::Null, &b, Value::Null)),
-        ("UpdateAccount", case("PATCH", account, json!({ "name": "Main" }), account, json!({ "name": "Other" }))),
+        (
+            "UpdateAccount",
+            case("PATCH", account, json!({ "name": "Main" }), account, json!({ "name": "Other" })),
+        ),
     ]
 }
 
@@ -132,7 +141,8 @@ async fn row_3_another_payload_under_a_used_key_is_refused(rig: &Rig) {
 async fn row_4_many_first_uses_of_one_key_at_once_have_one_effect(rig: &Rig) {
     let (name, key) = (unique(), unique());
     let body = named(&name);
-    let clients: Vec<Client> = rig.everywhere(&rig.main).cycle().take(20).collect();
+    let gateways: Vec<Client> = rig.everywhere(&rig.main).collect();
+    let clients: Vec<&Client> = gateways.iter().cycle().take(20).collect();
     let answers = join_all(clients.iter().map(|client| client.keyed("POST", CLIENTS, &body, &key))).await;
     let made: Vec<&Answer> = answers.iter().filter(|a| a.status == 201).collect();
     let first = made[0].json();

@@ -33,9 +33,16 @@ async fn row_24_a_role_removed_works_nowhere(rig: &Rig) {
         for method in guarded.iter().filter(|m| m.fresh == fresh) {
             for binding in &method.http {
                 let target = binding.template.replace("{id}", &victim.id);
-                let answers = clients.iter().map(|c| async { c.forge(binding.verb.as_str(), &target).sign().send().await });
+                let answers = clients
+                    .iter()
+                    .map(|c| async { c.forge(binding.verb.as_str(), &target).sign().send().await });
                 for answer in join_all(answers).await {
-                    assert_eq!((answer.status, answer.code().as_str()), (403, "role-missing"), "{}", method.name);
+                    assert_eq!(
+                        (answer.status, answer.code().as_str()),
+                        (403, "role-missing"),
+                        "{}",
+                        method.name
+                    );
                 }
             }
         }

@@ -10,7 +10,7 @@ use beem_roles::RoleSet;
 use beem_signing::KeyKind;
 use beem_tests::cluster_keys::ClusterKeys;
 use beem_tests::forge::unique;
-use beem_tests::grpc::{GrpcCall, Peer};
+use beem_tests::raw_grpc::{Peer, RawCall};
 use beem_tests::{Creds, Rig};
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ impl Inside {
         }
     }
 
-    async fn send(&self, method: &Method, call: &GrpcCall) -> Result<bytes::Bytes, tonic::Status> {
+    async fn send(&self, method: &Method, call: &RawCall) -> Result<bytes::Bytes, tonic::Status> {
         call.send(&self.peers[Self::owner(method)]).await
     }
 
@@ -70,8 +70,8 @@ impl Inside {
     }
 
     /// The message alone.
-    fn bare(&self, method: &Method, row: &super::inside_rows::Row) -> GrpcCall {
-        let call = GrpcCall::new(&method.path, &encode(method, &(row.message)(&self.world)));
+    fn bare(&self, method: &Method, row: &super::inside_rows::Row) -> RawCall {
+        let call = RawCall::new(&method.path, &encode(method, &(row.message)(&self.world)));
         call.text(metadata::AUDIENCE, Self::owner(method))
     }
 
@@ -96,13 +96,13 @@ impl Inside {
     }
 
     /// With an actor sealed for `audience`, `path` and `message`.
-    fn sealed(&self, call: GrpcCall, actor: &Actor, audience: &str, path: &str, message: &[u8]) -> GrpcCall {
+    fn sealed(&self, call: RawCall, actor: &Actor, audience: &str, path: &str, message: &[u8]) -> RawCall {
         let sealed = self.keys.sealer().seal(actor, audience, path, message, Clock::System.now()).unwrap();
         call.binary(metadata::ACTOR, &sealed.actor).binary(metadata::ACTOR_SEAL, &sealed.seal)
     }
 
     /// All that the method asks for.
-    fn proper(&self, method: &Method, row: &super::inside_rows::Row) -> GrpcCall {
+    fn proper(&self, method: &Method, row: &super::inside_rows::Row) -> RawCall {
         let call = self.bare(method, row);
         let call = call.text(metadata::SERVICE_TOKEN, self.token(Self::allowed(method), Self::owner(method)));
         if !is_for_actors(method) {
@@ -130,7 +130,7 @@ async fn a_proper_call_is_served() {
 /// Refused under that code, every method, each in several ways.
 async fn refused(
     code: Code,
-    calls: impl Fn(&Inside, &Method, &super::inside_rows::Row) -> Vec<(&'static str, GrpcCall)>,
+    calls: impl Fn(&Inside, &Method, &super::inside_rows::Row) -> Vec<(&'static str, RawCall)>,
 ) {
     let inside = Inside::new().await;
     let mut wrong = Vec::new();

@@ -75,7 +75,6 @@ pub const ROWS: &[Row] = &[
         |w| json!({ "id": w.principal, "name": "inside", "present": "name" }),
     ),
     row("/beem.identity.v1.Clients/RotateClientKey", |w| json!({ "id": w.principal, "publicKey": w.key })),
-    row("/beem.identity.v1.Clients/DeleteClient", |w| json!({ "id": w.principal })),
     row("/beem.identity.v1.Directory/GetClientCredential", |w| json!({ "clientId": w.client_id })),
     row("/beem.identity.v1.Directory/ReportUse", |_| json!({})),
     row("/beem.identity.v1.Directory/CreateAccount", |w| {
@@ -87,9 +86,10 @@ pub const ROWS: &[Row] = &[
     row("/beem.identity.v1.Directory/ListAccounts", |_| json!({})),
     row("/beem.identity.v1.Directory/GetInstallation", |_| json!({})),
     row("/beem.identity.v1.Profiles/GetProfile", |_| json!({})),
+    row("/beem.identity.v1.Clients/DeleteClient", |w| json!({ "id": w.principal })),
 ];
 
-/// Every RPC with its row, those that use the client up last.
+/// Every RPC with its row, in the order of the rows: PrepareChange before CommitChange, DeleteClient last.
 pub fn all() -> Vec<(Method, &'static Row)> {
     let contract = Contract::load().unwrap();
     let methods = contract.methods().cloned();
@@ -101,7 +101,6 @@ pub fn all() -> Vec<(Method, &'static Row)> {
             (method, row)
         })
         .collect();
-    // PrepareChange stands before CommitChange, DeleteClient behind everything about the client.
     all.sort_by_key(|(_, row)| ROWS.iter().position(|r| r.rpc == row.rpc));
     all
 }

@@ -53,7 +53,8 @@ impl Intruder {
     async fn get(&mut self, creds: &Creds) -> Option<Stored> {
         let mut get = redis::cmd("HMGET");
         get.arg(Self::key(creds)).arg("v").arg("i").arg("b");
-        let found: (Option<u64>, Option<i64>, Option<Vec<u8>>) = get.query_async(&mut self.connection).await.unwrap();
+        let found: (Option<u64>, Option<i64>, Option<Vec<u8>>) =
+            get.query_async(&mut self.connection).await.unwrap();
         Some(Stored { version: found.0?, issued_ms: found.1?, signed: found.2? })
     }
 
@@ -85,7 +86,8 @@ impl Intruder {
 
 impl Stored {
     fn entry(&self) -> StandingEntry {
-        StandingEntry::decode(SignedStanding::decode(self.signed.as_slice()).unwrap().entry.as_slice()).unwrap()
+        StandingEntry::decode(SignedStanding::decode(self.signed.as_slice()).unwrap().entry.as_slice())
+            .unwrap()
     }
 
     fn ended(&self) -> bool {
@@ -149,7 +151,10 @@ async fn a_forged_entry_grants_nothing() {
     // The main client's true entry, under another's name.
     installation.client().get(CLIENTS).await.expect(200);
     let main = Creds {
-        id: installation.client().get("/platform/v1/me").await.expect(200)["principalId"].as_str().unwrap().to_owned(),
+        id: installation.client().get("/platform/v1/me").await.expect(200)["principalId"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
         ..installation.main.clone()
     };
     let others = intruder.filled(&main).await.signed;
@@ -169,8 +174,10 @@ async fn a_forged_entry_grants_nothing() {
     }
     set_roles(&installation, &victim, &["client:viewer"]).await;
     for client in &clients {
-        within(PATIENCE, "the truth is heard", || async { (client.get(CLIENTS).await.status == 200).then_some(()) })
-            .await;
+        within(PATIENCE, "the truth is heard", || async {
+            (client.get(CLIENTS).await.status == 200).then_some(())
+        })
+        .await;
     }
 }
 
@@ -185,7 +192,8 @@ async fn a_rolled_back_entry_grants_nothing() {
     let earlier = intruder.filled(&victim).await;
     set_roles(&installation, &victim, &[]).await;
     for client in &clients {
-        within(PATIENCE, "refused", || async { (client.get(CLIENTS).await.status == 403).then_some(()) }).await;
+        within(PATIENCE, "refused", || async { (client.get(CLIENTS).await.status == 403).then_some(()) })
+            .await;
     }
     for version in [earlier.version, earlier.version + 1_000] {
         // Again and again: each gateway that finds it throws it away.
@@ -229,7 +237,9 @@ async fn an_outlived_entry_grants_nothing() {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(2) {
         let later = Moment::from_unix_ms(earlier.issued_ms).plus_ms(3_600_000).unix_ms();
-        intruder.put(&victim, &Stored { version: earlier.version + 1_000, issued_ms: later, ..earlier.clone() }).await;
+        intruder
+            .put(&victim, &Stored { version: earlier.version + 1_000, issued_ms: later, ..earlier.clone() })
+            .await;
         never_allowed(&clients, async || true).await;
         for client in &clients {
             client.get(CLIENTS).await.refused(403, "role-missing");
@@ -238,7 +248,8 @@ async fn an_outlived_entry_grants_nothing() {
     // Nor does it keep the truth out.
     set_roles(&installation, &victim, &["client:viewer"]).await;
     for client in &clients {
-        within(PATIENCE, "let in", || async { (client.get(CLIENTS).await.status == 200).then_some(()) }).await;
+        within(PATIENCE, "let in", || async { (client.get(CLIENTS).await.status == 200).then_some(()) })
+            .await;
     }
     set_roles(&installation, &victim, &[]).await;
     refused_within_a_second(&clients, CLIENTS, Instant::now(), 403, "role-missing").await;
@@ -324,7 +335,8 @@ async fn authz_killed_between_commit_and_write_through() {
     for comes_back_in_time in [false, true] {
         set_roles(&installation, &victim, &["client:viewer"]).await;
         for client in &clients {
-            within(PATIENCE, "let in", || async { (client.get(CLIENTS).await.status == 200).then_some(()) }).await;
+            within(PATIENCE, "let in", || async { (client.get(CLIENTS).await.status == 200).then_some(()) })
+                .await;
         }
         let mut intruder = Intruder::at(&installation).await;
         let earlier = intruder.filled(&victim).await;

@@ -76,6 +76,18 @@ impl Registry {
         self.0.wake.notify_one();
     }
 
+    /// Those that could not be given back are tried again at the next look; nobody is woken for them.
+    pub(crate) fn put_back(&self, sagas: impl IntoIterator<Item = Abandoned>) {
+        let mut abandoned = locked(&self.0.abandoned);
+        let room = MOST_ABANDONED.saturating_sub(abandoned.len());
+        abandoned.extend(sagas.into_iter().take(room));
+    }
+
+    /// How many sagas run here.
+    pub(crate) fn running(&self) -> usize {
+        locked(&self.0.running).len()
+    }
+
     pub(crate) fn take_abandoned(&self) -> Vec<Abandoned> {
         std::mem::take(&mut *locked(&self.0.abandoned))
     }

@@ -65,27 +65,49 @@ pub(crate) async fn take_over(tx: &Tx<'_>, from: Claimed, process: Uuid) -> Resu
     Ok(Claimed { owner: Some(process), fence, lease_until_ms, ..from })
 }
 
-/// Takes at most `max` claims of these RPCs whose runners are gone, those that have waited longest first.
-pub(crate) async fn take_lapsed(tx: &Tx<'_>, rpcs: &[&str], max: i64, process: Uuid) -> Result<Vec<Claimed>> {
+/// A claim whose lease has lapsed.
+pub(crate) struct Lapsed {
+    pub(crate) claimed: Claimed,
+    /// Whether a step of it is stored.
+    pub(crate) begun: bool,
+}
+
+/// At most `max` claims of these RPCs whose lease has lapsed, the oldest first; this transaction has locked them.
+pub(crate) async fn lapsed(tx: &Tx<'_>, rpcs: &[&str], max: i64) -> Result<Vec<Lapsed>> {
+    // A row that another transaction changes meanwhile is judged again when it is locked: what has just begun has a new
+    // lease with it, and is left out.
     let skip_locked = match tx.backend() {
-        Backend::Postgres => "FOR UPDATE SKIP LOCKED",
+        Backend::Postgres => "FOR UPDATE OF c SKIP LOCKED",
         Backend::Sqlite => "",
     };
-    let places: Vec<_> = (5..).take(rpcs.len()).map(|n| format!("${n}")).collect();
+    let places: Vec<_> = (3..).take(rpcs.len()).map(|n| format!("${n}")).collect();
     let sql = format!(
-        "WITH lapsed AS MATERIALIZED (
-            SELECT saga_id FROM claims WHERE state = 'RUNNING' AND lease_until_ms <= $1 AND rpc IN ({})
-            ORDER BY lease_until_ms LIMIT $2 {skip_locked})
-        UPDATE claims SET owner = $3, attempts = attempts + 1, lease_until_ms = $4
-        WHERE saga_id IN (SELECT saga_id FROM lapsed)
-        RETURNING saga_id, rpc, ids, payload, actor, owner, attempts, lease_until_ms",
+        "SELECT saga_id, rpc, ids, payload, actor, owner, attempts, lease_until_ms,
+            (SELECT count(*) FROM saga_steps s WHERE s.saga_id = c.saga_id) AS steps
+        FROM claims c WHERE state = 'RUNNING' AND lease_until_ms <= $1 AND rpc IN ({})
+        ORDER BY created_ms, saga_id LIMIT $2 {skip_locked}",
         places.join(", "),
     );
-    let now_ms = tx.now().unix_ms();
-    let mut values: Vec<Value> =
-        vec![now_ms.into(), max.into(), process.into(), now_ms.saturating_add(LEASE_MS).into()];
+    let mut values: Vec<Value> = vec![tx.now().unix_ms().into(), max.into()];
     values.extend(rpcs.iter().map(|rpc| Value::from(*rpc)));
-    tx.rows(&sql, values).await?.iter().map(Claimed::read).collect()
+    let read = |row: &QueryResult| {
+        let steps: i64 = row.try_get("", "steps").or_fault()?;
+        Ok(Lapsed { claimed: Claimed::read(row)?, begun: steps > 0 })
+    };
+    tx.rows(&sql, values).await?.iter().map(read).collect()
+}
+
+/// Forgets a claim that this transaction has locked: its key is as good as new.
+pub(crate) async fn forget(tx: &Tx<'_>, saga_id: Uuid) -> Result<()> {
+    tx.run("DELETE FROM claims WHERE saga_id = $1", vec![saga_id.into()]).await.map(drop)
+}
+
+/// Forgets the claim of a run that stored no step; whether it was so.
+pub(crate) async fn forget_unbegun(tx: &Tx<'_>, claimed: &Claimed) -> Result<bool> {
+    let sql = format!(
+        "DELETE FROM claims WHERE {THIS_RUN} AND NOT EXISTS (SELECT 1 FROM saga_steps WHERE saga_id = $1)"
+    );
+    tx.run(&sql, claimed.run()).await.map(|rows| rows == 1)
 }
 
 /// Compares owner and fence, locks the claim until the transaction ends, and renews the lease.
@@ -108,8 +130,8 @@ pub(crate) async fn step(
     decode(&outcome).map(Some)
 }
 
+/// In a transaction that has renewed the lease.
 pub(crate) async fn store_step(tx: &Tx<'_>, claimed: &Claimed, name: &str, outcome: &[u8]) -> Result<()> {
-    renew(tx, claimed).await?;
     let sql = "INSERT INTO saga_steps (saga_id, step, outcome) VALUES ($1, $2, $3)";
     tx.run(sql, vec![claimed.saga_id.into(), name.into(), outcome.to_vec().into()]).await.map(drop)
 }
@@ -118,7 +140,11 @@ pub(crate) async fn store_step(tx: &Tx<'_>, claimed: &Claimed, name: &str, outco
 pub(crate) async fn end(tx: &Tx<'_>, claimed: &Claimed, outcome: &[u8]) -> Result<()> {
     let mut values = claimed.run();
     values.push(outcome.to_vec().into());
-    let sql = format!("UPDATE claims SET state = 'DONE', outcome = $4, owner = NULL WHERE {THIS_RUN}");
+    // What only a run needs goes with it: a request may hold more than its answer tells.
+    let sql = format!(
+        "UPDATE claims SET state = 'DONE', outcome = $4, owner = NULL, ids = NULL, payload = NULL, actor = NULL
+        WHERE {THIS_RUN}"
+    );
     if tx.run(&sql, values).await? != 1 {
         return Err(lost());
     }

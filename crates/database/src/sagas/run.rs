@@ -1,29 +1,34 @@
-//! One run of one saga: what it knows, its steps, its end.
+//! One run of one saga: what it knows, its steps, its end. Every write of a run goes through here, and compares owner and
+//! fence in its own transaction: a runner that was paused for longer than its lease changes nothing any more.
 
 use super::rows::{self, Claimed};
 use super::{LEASE_MS, RENEW, is_lost};
-use crate::claims::encode;
+use crate::claims::{Turn, encode};
 use crate::{Database, Tx};
 use beem_fault::{Fault, Result};
 use futures::future::BoxFuture;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+/// From this run on, one that stops is an error for somebody to look at: minutes after the first.
+const STUCK: i64 = 10;
 
 /// A saga being carried out, for the first time or again.
 pub struct SagaRun {
     db: Database,
     claimed: Claimed,
     ids: serde_json::Value,
-    finished: OnceLock<Vec<u8>>,
+    finished: OnceLock<Result<Vec<u8>>>,
+    turn: Mutex<Option<Turn>>,
 }
 
 impl SagaRun {
     pub(super) fn new(db: Database, claimed: Claimed) -> Self {
         // Written by `Sagas::run` from a JSON value; null stands for what cannot be.
         let ids = serde_json::from_str(&claimed.ids).unwrap_or_default();
-        Self { db, claimed, ids, finished: OnceLock::new() }
+        Self { db, claimed, ids, finished: OnceLock::new(), turn: Mutex::new(None) }
     }
 
     /// Drawn once, with the claim.
@@ -67,6 +72,23 @@ impl SagaRun {
         format!("{}:{}:{step}", self.claimed.rpc, self.claimed.saga_id)
     }
 
+    /// Waits for its turn among the runs of this process that want the same thing, and keeps it until the run ends; false
+    /// when `until` came first. It spares looking at the database for each other; it protects nothing.
+    pub async fn queue(&self, thing: &str, until: Instant) -> bool {
+        let turn = self.db.inner.registry.turn(format!("thing\0{thing}"), until).await;
+        let mut held = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = turn;
+        held.is_some()
+    }
+
+    /// The stored answer of step `name`, if it was taken; a refusal is the inner error.
+    ///
+    /// # Errors
+    /// `unavailable` when the database is away.
+    pub async fn answered(&self, name: &str) -> Result<Option<Result<Vec<u8>>>> {
+        rows::step(self.db.read(), self.id(), name).await
+    }
+
     /// The answer of step `name`: stored, or by `call`, which passes [`SagaRun::effect_key`] to its callee. It is stored
     /// before this returns. A refusal is stored and given again like an answer.
     ///
@@ -77,7 +99,7 @@ impl SagaRun {
         F: FnOnce() -> Fut + Send,
         Fut: Future<Output = Result<Vec<u8>>> + Send,
     {
-        if let Some(answer) = rows::step(self.db.read(), self.id(), name).await? {
+        if let Some(answer) = self.answered(name).await? {
             return answer;
         }
         let answer = call().await;
@@ -88,8 +110,42 @@ impl SagaRun {
         }
         let outcome = &encode(&answer)?;
         let claimed = &self.claimed;
-        self.db.write(|tx| Box::pin(rows::store_step(tx, claimed, name, outcome))).await?;
+        let stored = self.db.write(|tx| {
+            Box::pin(async move {
+                rows::renew(tx, claimed).await?;
+                rows::store_step(tx, claimed, name, outcome).await
+            })
+        });
+        stored.await?;
         answer
+    }
+
+    /// A step of ours: what `work` writes commits together with its answer, once. None from `work` says "not now", and a
+    /// refusal "no": either leaves nothing.
+    ///
+    /// # Errors
+    /// What `work` refused; `request-in-progress` when another runner has taken over.
+    pub async fn write<'e, W>(&self, name: &str, work: W) -> Result<Option<Vec<u8>>>
+    where
+        W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Option<Vec<u8>>>> + Send + Sync,
+    {
+        if let Some(answer) = self.answered(name).await? {
+            return answer.map(Some);
+        }
+        let work = &work;
+        self.db.write(|tx| Box::pin(self.write_with(tx, name, work))).await
+    }
+
+    async fn write_with<'e, W>(&self, tx: &Tx<'e>, name: &str, work: &W) -> Result<Option<Vec<u8>>>
+    where
+        W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Option<Vec<u8>>>> + Send + Sync,
+    {
+        rows::renew(tx, &self.claimed).await?;
+        let answer = work(tx).await?;
+        if let Some(answer) = &answer {
+            rows::store_step(tx, &self.claimed, name, &encode(&Ok(answer.clone()))?).await?;
+        }
+        Ok(answer)
     }
 
     /// The last step: what `work` writes, its outbox and audit rows, and the answer it makes commit together, once.
@@ -103,7 +159,30 @@ impl SagaRun {
     {
         let work = &work;
         let answer = self.db.write(|tx| Box::pin(self.end_with(tx, work))).await?;
-        Ok(self.finished.get_or_init(|| answer).clone())
+        self.finished.get_or_init(|| Ok(answer)).clone()
+    }
+
+    /// The other end: what `work` writes (giving back what was taken, the audit row) commits together with the refusal,
+    /// once. Give the answer, which is the refusal, back from [`super::Saga::run`].
+    ///
+    /// # Errors
+    /// `refusal`; what kept it from being stored, and then the saga is gone on with.
+    pub async fn refuse<'e, W>(&self, refusal: &Fault, work: W) -> Result<Vec<u8>>
+    where
+        W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<()>> + Send + Sync,
+    {
+        let (stored, work) = (&encode(&Err(refusal.clone()))?, &work);
+        self.db.write(|tx| Box::pin(self.refuse_with(tx, stored, work))).await?;
+        self.finished.get_or_init(|| Err(refusal.clone())).clone()
+    }
+
+    async fn refuse_with<'e, W>(&self, tx: &Tx<'e>, stored: &[u8], work: &W) -> Result<()>
+    where
+        W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<()>> + Send + Sync,
+    {
+        rows::renew(tx, &self.claimed).await?;
+        work(tx).await?;
+        rows::end(tx, &self.claimed, stored).await
     }
 
     async fn end_with<'e, W>(&self, tx: &Tx<'e>, work: &W) -> Result<Vec<u8>>
@@ -117,19 +196,23 @@ impl SagaRun {
         Ok(answer)
     }
 
-    /// Remembers what the saga ended with, or gives it back to be tried again.
-    pub(super) async fn conclude(&self, result: Result<Vec<u8>>) -> Result<Vec<u8>> {
-        if let Some(answer) = self.finished.get() {
-            return Ok(answer.clone());
+    /// Remembers what the saga ended with, or gives it back to be tried again; one that `waits` and has not begun is
+    /// forgotten instead.
+    pub(super) async fn conclude(&self, result: Result<Vec<u8>>, waits: bool) -> Result<Vec<u8>> {
+        if let Some(ended) = self.finished.get() {
+            return ended.clone();
         }
         let claimed = &self.claimed;
         match &result {
             Err(fault) if is_lost(fault) => {}
             Err(fault) if !fault.is_refusal() => {
-                let (rpc, saga) = (&claimed.rpc, claimed.saga_id);
-                tracing::warn!(rpc, %saga, attempt = claimed.fence, ?fault, "a saga stopped and will be resumed");
-                if let Err(fault) = self.db.write(|tx| Box::pin(rows::release(tx, claimed))).await {
-                    tracing::debug!(%saga, ?fault, "its lease lapses by itself");
+                match self.db.write(|tx| Box::pin(let_go(tx, claimed, waits))).await {
+                    Ok(true) => tracing::debug!(saga = %self.id(), %fault, "a saga ended before it began"),
+                    Ok(false) => self.warn(fault),
+                    Err(away) => {
+                        self.warn(fault);
+                        tracing::debug!(saga = %self.id(), ?away, "its lease lapses by itself");
+                    }
                 }
             }
             Ok(_) | Err(_) => {
@@ -138,6 +221,15 @@ impl SagaRun {
             }
         }
         result
+    }
+
+    fn warn(&self, fault: &Fault) {
+        let (rpc, saga, attempt) = (&self.claimed.rpc, self.id(), self.attempt());
+        if attempt < STUCK {
+            tracing::warn!(rpc, %saga, attempt, ?fault, "a saga stopped and will be resumed");
+        } else {
+            tracing::error!(rpc, %saga, attempt, ?fault, "a saga does not come to its end");
+        }
     }
 
     /// Renews the lease for as long as it is polled; ends when it could not, or another runner has taken over.
@@ -155,4 +247,12 @@ impl SagaRun {
             }
         }
     }
+}
+
+/// True: it had not begun, and is forgotten.
+async fn let_go(tx: &Tx<'_>, claimed: &Claimed, waits: bool) -> Result<bool> {
+    if waits && rows::forget_unbegun(tx, claimed).await? {
+        return Ok(true);
+    }
+    rows::release(tx, claimed).await.map(|()| false)
 }

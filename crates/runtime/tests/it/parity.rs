@@ -31,14 +31,20 @@ async fn a_sealed_actor_reaches_the_handler_with_its_call() {
 async fn who_is_not_proven_is_refused() {
     for shape in SHAPES {
         let rig = Rig::new(shape).await;
-        assert_eq!(code(rig.roles().list_roles(ListRolesRequest {}).await), Code::SessionInvalid, "{shape:?}");
+        assert_eq!(
+            code(rig.roles().list_roles(ListRolesRequest {}).await),
+            Code::CallerUnproven,
+            "{shape:?}"
+        );
         let other = rig.sealed(ListRolesRequest {}, "/beem.authz.v1.Roles/Other");
-        assert_eq!(code(rig.roles().list_roles(other).await), Code::SessionInvalid, "{shape:?}");
-        for (name, seed, audience) in [("gateway", 9, "authz"), ("nobody", 1, "authz"), ("gateway", 1, "identity")] {
+        assert_eq!(code(rig.roles().list_roles(other).await), Code::CallerUnproven, "{shape:?}");
+        for (name, seed, audience) in
+            [("gateway", 9, "authz"), ("nobody", 1, "authz"), ("gateway", 1, "identity")]
+        {
             let link = rig.link_as(name, seed, audience);
             let mut roles = beem_proto::authz::v1::roles_client::RolesClient::new(link);
             let outcome = roles.list_roles(rig.sealed(ListRolesRequest {}, LIST_ROLES)).await;
-            assert_eq!(code(outcome), Code::SessionInvalid, "{shape:?} {name} {seed} {audience}");
+            assert_eq!(code(outcome), Code::CallerUnproven, "{shape:?} {name} {seed} {audience}");
         }
         assert!(rig.probe.seen.lock().unwrap().is_none(), "no handler ran");
     }
@@ -117,7 +123,8 @@ async fn a_peer_that_is_away_is_unavailable_and_one_that_comes_back_is_found() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let rig = Rig::new(Shape::Local).await;
-    let target = beem_link::RemoteTarget { url: format!("http://{address}"), name: "authz".into(), tls: None };
+    let target =
+        beem_link::RemoteTarget { url: format!("http://{address}"), name: "authz".into(), tls: None };
     let key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]);
     let identity = beem_caller::ServiceIdentity::new("hooks", key, rig.clock.clone());
     let telemetry = beem_telemetry::Telemetry::off();
@@ -127,7 +134,10 @@ async fn a_peer_that_is_away_is_unavailable_and_one_that_comes_back_is_found() {
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     let (service, until) = (rig.service.clone(), tokio_util::sync::CancellationToken::new());
     let stop = until.clone();
-    let served = beem_runtime::spawn(async move { beem_runtime::serve_grpc(listener, None, &[], service, until).await });
+    let served =
+        beem_runtime::spawn(
+            async move { beem_runtime::serve_grpc(listener, None, &[], service, until).await },
+        );
     feed.subscribe(SubscribeRequest::default()).await.unwrap();
     stop.cancel();
     served.await.unwrap().unwrap();

@@ -55,14 +55,19 @@ impl Probe {
                 Ok(())
             }
             Does::Panics => panic!("the handler fell over"),
-            Does::Refuses => Err(Fault::field_as(Code::CurrencyUnknown, "amount.currency", "no such thing").into()),
+            Does::Refuses => {
+                Err(Fault::field_as(Code::CurrencyUnknown, "amount.currency", "no such thing").into())
+            }
         }
     }
 }
 
 #[tonic::async_trait]
 impl Roles for Probe {
-    async fn list_roles(&self, request: Request<ListRolesRequest>) -> Result<Response<ListRolesResponse>, Status> {
+    async fn list_roles(
+        &self,
+        request: Request<ListRolesRequest>,
+    ) -> Result<Response<ListRolesResponse>, Status> {
         self.act(&request).await?;
         Ok(Response::new(ListRolesResponse { roles: vec![Role::default()], bundles: vec![] }))
     }
@@ -70,7 +75,10 @@ impl Roles for Probe {
 
 #[tonic::async_trait]
 impl Feed for Probe {
-    async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<SubscribeResponse>, Status> {
+    async fn subscribe(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Response<SubscribeResponse>, Status> {
         self.act(&request).await?;
         Ok(Response::new(SubscribeResponse::default()))
     }
@@ -119,7 +127,9 @@ impl Rig {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let (serve, until) = (service.clone(), stop.clone());
-        spawn(async move { serve_grpc(listener, None, &["beem.authz.v1.Roles"], serve, until).await.unwrap() });
+        spawn(
+            async move { serve_grpc(listener, None, &["beem.authz.v1.Roles"], serve, until).await.unwrap() },
+        );
         let sealer = Sealer::new(BTreeMap::from([("authz".to_owned(), ActorKey([7; 32]))]));
         Self { probe, service, sealer, clock, shape, url, _stop: stop.drop_guard() }
     }

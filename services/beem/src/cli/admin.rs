@@ -72,12 +72,13 @@ async fn identity(common: &Common) -> Result<(Link, String)> {
         return Ok((link, base_url));
     }
     let socket = settings.data_dir.join("admin.sock");
-    let channel = admin_socket::connect(&socket)
-        .await
-        .with_context(|| format!("nobody serves {}: is beem running on this data directory?", socket.display()))?;
+    let channel = admin_socket::connect(&socket).await.with_context(|| {
+        format!("nobody serves {}: is beem running on this data directory?", socket.display())
+    })?;
     let listening = crate::bootstrap::read_base_url(&settings.data_dir).unwrap_or(base_url);
     // The socket is the proof; the identity that counts is put on behind it.
-    let nobody = ServiceIdentity::new("admin", SigningKey::from_bytes(&Entropy::System.bytes()), Clock::System);
+    let nobody =
+        ServiceIdentity::new("admin", SigningKey::from_bytes(&Entropy::System.bytes()), Clock::System);
     Ok((Link::remote("identity", channel, nobody, Telemetry::off()), listening))
 }
 

@@ -25,8 +25,9 @@ pub struct Credentials {
 pub fn load(common: &Common, args: &CredentialsArgs) -> Result<Credentials> {
     let dir = common.data_dir.clone().unwrap_or_else(|| ".beem".into());
     let file = args.credentials.clone().unwrap_or_else(|| client_file(&dir));
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("cannot read {}: start beem once, or name a file with --credentials", file.display()))?;
+    let text = std::fs::read_to_string(&file).with_context(|| {
+        format!("cannot read {}: start beem once, or name a file with --credentials", file.display())
+    })?;
     let client: ClientFile = serde_json::from_str(&text).with_context(|| format!("{}", file.display()))?;
     let beside = file.parent().unwrap_or_else(|| Path::new("."));
     let key = read_key(&beside.join(&client.private_key_file))?;

@@ -77,8 +77,15 @@ fn certificates(findings: &mut Findings, grpc: &GrpcSettings) {
         key: tls.key.clone(),
         authority: tls.authority.clone(),
     };
-    let target = beem_link::RemoteTarget { url: "https://localhost:1".into(), name: "doctor".into(), tls: Some(files) };
-    findings.note("tls", beem_link::connect(&target).map(|_| "certificates load".into()).map_err(|e| e.to_string()));
+    let target = beem_link::RemoteTarget {
+        url: "https://localhost:1".into(),
+        name: "doctor".into(),
+        tls: Some(files),
+    };
+    findings.note(
+        "tls",
+        beem_link::connect(&target).map(|_| "certificates load".into()).map_err(|e| e.to_string()),
+    );
 }
 
 async fn databases(findings: &mut Findings, settings: &Settings) {
@@ -88,7 +95,10 @@ async fn databases(findings: &mut Findings, settings: &Settings) {
             None => {
                 let file = settings.data_dir.join(format!("{name}.sqlite"));
                 if !file.is_file() {
-                    findings.note(&format!("database {name}"), Ok("not made yet: the first start makes it".into()));
+                    findings.note(
+                        &format!("database {name}"),
+                        Ok("not made yet: the first start makes it".into()),
+                    );
                     continue;
                 }
                 DatabaseSettings::at(format!("sqlite:{}", file.display()))
@@ -97,7 +107,9 @@ async fn databases(findings: &mut Findings, settings: &Settings) {
         let connect = Database::connect(&database, Clock::System, Entropy::System);
         let looked = match tokio::time::timeout(LOOK, connect).await {
             Ok(Ok(database)) => match database.migrations().await {
-                Ok(names) => Ok(format!("{} migrations, the last {}", names.len(), names.last().map_or("none", |n| n))),
+                Ok(names) => {
+                    Ok(format!("{} migrations, the last {}", names.len(), names.last().map_or("none", |n| n)))
+                }
                 Err(fault) => Err(format!("{fault:?}")),
             },
             Ok(Err(fault)) => Err(format!("{fault:?}")),
@@ -131,7 +143,11 @@ async fn gateway(findings: &mut Findings, settings: &Settings) {
             let status = answer.status();
             let date = answer.headers().get("date").and_then(|v| v.to_str().ok()).map(str::to_owned);
             let text = answer.text().await.unwrap_or_default();
-            let well = if status.is_success() { Ok(format!("{base} is ready")) } else { Err(text.trim().to_owned()) };
+            let well = if status.is_success() {
+                Ok(format!("{base} is ready"))
+            } else {
+                Err(text.trim().to_owned())
+            };
             findings.note("gateway", well);
             if let Some(there) = date.and_then(|d| beem_signing::parse_http_date(&d)) {
                 let apart = Clock::System.now().ms_since(there).abs() / 1000;

@@ -56,7 +56,8 @@ pub fn run(args: &KeygenArgs) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let kind = KeyKind::parse(&args.algorithm).or_else(|| Algorithm::parse(&args.algorithm).map(Algorithm::key_kind));
+    let kind = KeyKind::parse(&args.algorithm)
+        .or_else(|| Algorithm::parse(&args.algorithm).map(Algorithm::key_kind));
     let Some(kind) = kind else { bail!("there is no algorithm {}", args.algorithm) };
     let key = PrivateKey::generate(kind, &Entropy::System)?;
     let (private, public) = (key.to_pkcs8_pem()?, key.public().pem());

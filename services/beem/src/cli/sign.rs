@@ -83,7 +83,8 @@ fn signer(common: &Common, args: &SignArgs) -> Result<Signer> {
 
 /// Origin, path and query of a URL.
 pub fn split(url: &str) -> Result<(Origin, &str, Option<&str>)> {
-    let rest = url.find("://").and_then(|i| url.get(i + 3..)).context("a whole URL is needed: http://host/path")?;
+    let rest =
+        url.find("://").and_then(|i| url.get(i + 3..)).context("a whole URL is needed: http://host/path")?;
     let at = rest.find(['/', '?']).map_or(url.len(), |i| url.len() - rest.len() + i);
     let (origin, target) = url.split_at(at);
     if !target.starts_with('/') {

@@ -179,6 +179,7 @@ mod tests {
             clock: Clock::System,
             entropy: Entropy::System,
             meter: Arc::<EdgeMeter>::default(),
+            bodies: Arc::new(tokio::sync::Semaphore::new(1 << 20)),
         });
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let serving = converse(far, peer, Arc::clone(&shared), CancellationToken::new());

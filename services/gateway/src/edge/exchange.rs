@@ -22,6 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Methods that pass the edge; which of them a path takes is the handler's to say.
@@ -74,7 +75,12 @@ impl<H: Handler> Exchange<H> {
         let id = RequestId::draw(self.shared.clock.now(), &self.shared.entropy);
         let (version, method) = (request.version(), request.method().clone());
         let (mut response, refused) = match self.judge(nth, id, request).await {
-            Ok(request) => (self.ask(request).await, false),
+            // What the body holds of the bound on all bodies is given back when the handler is done with it.
+            Ok((request, held)) => {
+                let response = self.ask(request).await;
+                drop(held);
+                (response, false)
+            }
             Err(fault) => (self.refusal(&fault, id), true),
         };
         if version == Version::HTTP_2 {
@@ -119,7 +125,12 @@ impl<H: Handler> Exchange<H> {
         })
     }
 
-    async fn judge<B>(&self, nth: u64, id: RequestId, request: http::Request<B>) -> Result<Request, Fault>
+    async fn judge<B>(
+        &self,
+        nth: u64,
+        id: RequestId,
+        request: http::Request<B>,
+    ) -> Result<(Request, Held), Fault>
     where
         B: Body<Data = Bytes> + Send + Unpin,
         B::Error: std::fmt::Display,
@@ -136,8 +147,8 @@ impl<H: Handler> Exchange<H> {
         if !self.shared.handler.serves(&host) {
             return Err(Fault::new(Code::Misdirected, "this host is not served here"));
         }
-        let body = self.whole(nth, body, head.version).await?;
-        Ok(Request {
+        let (body, held) = self.whole(nth, body, head.version).await?;
+        let request = Request {
             id,
             peer: self.peer,
             version: head.version,
@@ -146,7 +157,8 @@ impl<H: Handler> Exchange<H> {
             target,
             headers: head.headers,
             body,
-        })
+        };
+        Ok((request, held))
     }
 
     /// Path and query, of the origin form or the absolute form; the other forms belong to proxies (RFC 9112 3.2).
@@ -187,22 +199,28 @@ impl<H: Handler> Exchange<H> {
     }
 
     /// The whole body, in its time and size.
-    async fn whole<B>(&self, nth: u64, body: B, version: Version) -> Result<Bytes, Fault>
+    async fn whole<B>(&self, nth: u64, body: B, version: Version) -> Result<(Bytes, Held), Fault>
     where
         B: Body<Data = Bytes> + Send + Unpin,
         B::Error: std::fmt::Display,
     {
         if body.is_end_stream() {
-            return Ok(Bytes::new());
+            return Ok((Bytes::new(), None));
         }
         let settings = &self.shared.settings;
-        let within = tokio::time::timeout(ms(settings.body_ms), collected(body, settings.body_bytes));
+        let within = tokio::time::timeout(
+            ms(settings.body_ms),
+            collected(body, settings.body_bytes, &self.shared.bodies),
+        );
         match within.await {
             Err(_) => {
                 let detail = format!("the body did not arrive within {} ms", settings.body_ms);
                 Err(Fault::new(Code::RequestTimeout, detail))
             }
-            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Ok(held)) => Ok(held),
+            Ok(Err(Unread::Full)) => {
+                Err(Fault::new(Code::Unavailable, "too many bodies at one time, try again").retry_after_s(1))
+            }
             Ok(Err(Unread::TooLarge)) => Err(body_too_large(settings.body_bytes)),
             Ok(Err(Unread::Broken(reason))) => {
                 let by_guard = if version == Version::HTTP_2 { None } else { self.wire.refusal_of(nth) };
@@ -215,21 +233,33 @@ impl<H: Handler> Exchange<H> {
 /// Why a body was not read to its end.
 enum Unread {
     TooLarge,
+    /// The bound on all bodies is reached.
+    Full,
     Broken(String),
 }
 
-async fn collected<B>(mut body: B, most: usize) -> Result<Bytes, Unread>
+/// The part of the bound on all bodies that one body holds; given back when it is dropped.
+type Held = Option<OwnedSemaphorePermit>;
+
+async fn collected<B>(mut body: B, most: usize, bodies: &Arc<Semaphore>) -> Result<(Bytes, Held), Unread>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
+    let mut held: Held = None;
     while let Some(frame) = body.frame().await {
         // Trailers are dropped.
         let Ok(piece) = frame.map_err(|e| Unread::Broken(e.to_string()))?.into_data() else { continue };
         if first.len() + all.len() + piece.len() > most {
             return Err(Unread::TooLarge);
+        }
+        let bytes = u32::try_from(piece.len()).map_err(|_| Unread::TooLarge)?;
+        let more = Arc::clone(bodies).try_acquire_many_owned(bytes).map_err(|_| Unread::Full)?;
+        match &mut held {
+            Some(held) => held.merge(more),
+            None => held = Some(more),
         }
         // Most bodies are one piece, which need not be copied.
         if first.is_empty() && all.is_empty() {
@@ -239,7 +269,7 @@ where
             all.extend_from_slice(&piece);
         }
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok((if all.is_empty() { first } else { all.freeze() }, held))
 }
 
 /// As they would be written in HTTP/1.

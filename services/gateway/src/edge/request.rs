@@ -74,7 +74,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Whether this host (as in [`Request::host`]) is served here; others are 421.
     fn serves(&self, host: &str) -> bool;
 
-    /// The answer. It is dropped midway only when the connection is lost or the drain's time is over.
+    /// The answer. It is dropped midway only when the drain's time is over, or an HTTP/2 stream
+    /// or connection is lost; an HTTP/1 peer that went away is noticed when the answer is written.
     fn handle(&self, request: Request) -> impl Future<Output = Response<EdgeBody>> + Send;
 }
 

@@ -16,6 +16,8 @@ pub struct EdgeSettings {
     pub target_bytes: usize,
     /// Bytes of one request body. More, declared or received, is 413.
     pub body_bytes: usize,
+    /// Bytes of all bodies that are held at one time. A body that does not fit is 503, and its connection closes.
+    pub bodies_bytes: usize,
     /// From a head's first byte to its last, milliseconds. Longer is 408.
     pub head_ms: u64,
     /// From the moment a body is asked for until its last byte, milliseconds. Longer is 408.
@@ -49,6 +51,7 @@ impl Default for EdgeSettings {
             header_bytes: 16 * 1024,
             target_bytes: 8 * 1024,
             body_bytes: 1024 * 1024,
+            bodies_bytes: 256 * 1024 * 1024,
             head_ms: 10_000,
             body_ms: 30_000,
             idle_ms: 75_000,
