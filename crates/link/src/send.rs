@@ -110,7 +110,8 @@ async fn remote(channel: Channel, request: http::Request<Body>, began: Instant) 
 }
 
 /// Whether the request may have reached the peer. Only what is certain says no: the connection was never made, it ended
-/// before the request was written, or the peer closed the stream unread (`REFUSED_STREAM`, or a `GOAWAY` without an error: RFC 9113, sections 6.8 and 8.7).
+/// before the request was written, or the peer closed the stream unread (`REFUSED_STREAM`, or a `GOAWAY` without an
+/// error: RFC 9113, sections 6.8 and 8.7).
 fn was_sent(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {

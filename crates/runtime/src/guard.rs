@@ -34,6 +34,10 @@ pub const MAX_REQUEST_BYTES: usize = 2 * 1024 * 1024;
 /// No call is served longer than this, whatever its caller asks for.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 
+/// The transport's own server ends a call at its deadline, too, and calls it cancelled: the guard is there first. A caller
+/// with less time left than this has none.
+const AHEAD: Duration = Duration::from_millis(2);
+
 /// Binary metadata is base64, padded or not (gRPC over HTTP/2, "Binary-Header").
 const BINARY: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -189,7 +193,7 @@ impl Guard {
 
 fn deadline(headers: &HeaderMap, began: Instant) -> Instant {
     let asked = text(headers, "grpc-timeout").and_then(beem_link::parse_timeout);
-    began + asked.unwrap_or(beem_link::DEFAULT_DEADLINE).min(LONGEST_CALL)
+    began + asked.unwrap_or(beem_link::DEFAULT_DEADLINE).min(LONGEST_CALL).saturating_sub(AHEAD)
 }
 
 fn record(headers: &HeaderMap) -> Result<Option<Actor>, Fault> {

@@ -18,6 +18,7 @@ mod update_client;
 mod view;
 
 use crate::domain::Installation;
+use crate::grpc::convert;
 use crate::grpc::json::ClientJson;
 use crate::peers::Authz;
 use crate::settings::IdentitySettings;
@@ -25,7 +26,7 @@ use beem_caller::Actor;
 use beem_database::Database;
 use beem_database::claims::{Outcome, RequestKey, fingerprint};
 use beem_database::sagas::{Saga, Sagas};
-use beem_fault::{Fault, Result};
+use beem_fault::{Code, Fault, Result};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,10 @@ pub use view::ClientView;
 
 /// A saga that nobody waits for any more gives one run this long.
 const RESUMED_RUN: Duration = Duration::from_secs(10);
+
+/// The largest request of a write, in bytes of its message: many times what the fields may hold. Refused before the claim,
+/// which keeps a request for as long as its saga runs.
+const LARGEST_REQUEST: usize = 64 * 1024;
 
 /// What the sagas work with. Cheap to clone.
 #[derive(Clone)]
@@ -98,9 +103,11 @@ impl Operations {
 
     /// Carries out a write of an actor under its request key: at most once, and every repeat gives the first answer.
     /// `request` is the encoded message, `rpc` one of the constants above.
+    ///
+    /// A request that is malformed by itself is refused without using its key up and without a trace of it being stored
+    /// (it may hold a private key, pasted by mistake): a repeat reads the same, so its answer is the same.
     pub async fn write(&self, rpc: &'static str, actor: &Actor, request: &[u8]) -> Outcome {
-        if actor.request_key.is_empty() {
-            let fault = Fault::internal("a write came without a request key");
+        if let Err(fault) = self.check(rpc, actor, request).await {
             return Outcome { result: Err(fault), replayed: false };
         }
         let key = RequestKey {
@@ -116,6 +123,38 @@ impl Operations {
         let actor = actor.to_wire().encode_to_vec();
         self.sagas.run(&key, draw, request, &actor, beem_runtime::deadline(RESUMED_RUN)).await
     }
+}
+
+impl Operations {
+    /// What can be said of a request without looking at anything stored.
+    async fn check(&self, rpc: &'static str, actor: &Actor, bytes: &[u8]) -> Result<()> {
+        if actor.request_key.is_empty() {
+            return Err(Fault::internal("a write came without a request key"));
+        }
+        check_size(bytes)?;
+        match rpc {
+            CREATE_CLIENT => convert::new_client(&request(bytes)?).map(drop),
+            UPDATE_CLIENT => update_client::parse(bytes).map(drop),
+            ROTATE_CLIENT_KEY => rotate_client_key::parse(bytes).map(drop),
+            DELETE_CLIENT => delete_client::parse(bytes).map(drop),
+            UPDATE_ACCOUNT => {
+                let parsed = update_account::parse(actor, bytes);
+                if let Err(refusal) = &parsed {
+                    let trail = update_account::trail(actor);
+                    change::refused_at_once(&self.db, &trail, refusal).await?;
+                }
+                parsed.map(drop)
+            }
+            _ => Err(Fault::internal(format!("{rpc} is no write of an actor"))),
+        }
+    }
+}
+
+fn check_size(request: &[u8]) -> Result<()> {
+    if request.len() <= LARGEST_REQUEST {
+        return Ok(());
+    }
+    Err(Fault::new(Code::BodyTooLarge, format!("a request has at most {LARGEST_REQUEST} bytes")))
 }
 
 /// What a saga stored does not parse: a bug.

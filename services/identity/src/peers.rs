@@ -9,6 +9,7 @@ use beem_proto::authz::v1::standings_client::StandingsClient;
 use beem_roles::RoleSet;
 use prost::Message;
 use std::collections::HashMap;
+use std::error::Error as _;
 
 /// Whether a principal may act, as authz says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +38,10 @@ impl Authz {
         StandingsClient::new(self.link.clone())
     }
 
-    /// The standings of the account's principals; at most 500 are asked for.
+    /// The standings of those of the account's principals that have one; at most 500 are asked for.
     ///
     /// # Errors
-    /// `unavailable` or `deadline` when authz is away; `internal` when one of them has no standing.
+    /// `unavailable` or `deadline` when authz is away.
     pub async fn standings(
         &self,
         account: AccountId,
@@ -54,21 +55,19 @@ impl Authz {
             principal_ids: principals.iter().map(ToString::to_string).collect(),
         };
         let answer = self.client().batch_get_standings(request).await.map_err(expected)?.into_inner();
-        let found = answer.standings.iter().map(|s| parse(s).map(|s| (s.principal, s)));
-        let found = found.collect::<Result<HashMap<_, _>>>()?;
-        match principals.iter().find(|id| !found.contains_key(id)) {
-            Some(id) => Err(Fault::internal(format!("principal {id} has no standing in authz"))),
-            None => Ok(found),
-        }
+        answer.standings.iter().map(|s| parse(s).map(|s| (s.principal, s))).collect()
     }
 
-    /// The standing of one principal of the account.
+    /// The standing of one client of the account. To authz a client without one does not exist, and so it is nowhere.
     ///
     /// # Errors
-    /// As [`Authz::standings`].
+    /// `not-found`; `unavailable` or `deadline` when authz is away.
     pub async fn standing(&self, account: AccountId, principal: PrincipalId) -> Result<Standing> {
         let found = self.standings(account, &[principal]).await?;
-        found.get(&principal).copied().ok_or_else(|| Fault::internal("a standing went away"))
+        found.get(&principal).copied().ok_or_else(|| {
+            tracing::error!(%principal, "a client has no standing in authz");
+            Fault::not_found("client")
+        })
     }
 
     /// Registers a new account, in which roles are granted by their holders.
@@ -97,7 +96,8 @@ impl Authz {
     /// Gives a new client its standing.
     ///
     /// # Errors
-    /// `role-not-held`; `unavailable` or `deadline` when authz is away.
+    /// `role-not-held`; `not-found` when authz does not know the account or the actor; `unavailable` or `deadline` when
+    /// it is away.
     pub async fn create_standing(&self, new: &NewStanding<'_>) -> Result<Vec<u8>> {
         let request = wire::CreateStandingRequest {
             effect_key: new.effect_key.to_owned(),
@@ -115,7 +115,8 @@ impl Authz {
     /// First half of a change: what shrinks is done, what grows is kept for [`Authz::commit_change`].
     ///
     /// # Errors
-    /// `role-not-held`, `own-principal`, `client-deleted`; `unavailable` or `deadline` when authz is away.
+    /// `role-not-held`, `own-principal`, `client-deleted`, `last-operator`; `not-found` when authz does not know one of
+    /// them; `unavailable` or `deadline` when it is away.
     pub async fn prepare_change(&self, request: wire::PrepareChangeRequest) -> Result<Vec<u8>> {
         let answer = self.client().prepare_change(request).await.map_err(expected)?;
         Ok(answer.into_inner().encode_to_vec())
@@ -162,12 +163,23 @@ fn parse(standing: &wire::Standing) -> Result<Standing> {
     })
 }
 
-/// Only what authz decides about the caller's request is passed on as a refusal, which is remembered for ever. Whatever
-/// else it answers is either its being away, to be tried again, or a disagreement between the two services, which is ours.
+/// Only what authz decides about the caller's request is passed on as a refusal, which is remembered and ends the saga. So
+/// is that it knows nothing of what is named: it will not know later either, and a saga that asks for ever would hold what
+/// it changes for ever. Whatever else it answers is either its being away, to be tried again, or a disagreement between the
+/// two services, which is ours.
 fn expected(status: tonic::Status) -> Fault {
     let fault = Fault::from(status);
     match fault.code {
-        Code::RoleNotHeld | Code::OwnPrincipal | Code::PrincipalDisabled | Code::ClientDeleted => fault,
+        Code::RoleNotHeld
+        | Code::OwnPrincipal
+        | Code::PrincipalDisabled
+        | Code::ClientDeleted
+        | Code::LastOperator => fault,
+        // In authz's own words; something in between that lost its way has a source.
+        Code::NotFound if fault.source().is_none() => {
+            tracing::error!(%fault, "authz does not know what identity knows");
+            fault
+        }
         Code::Unavailable | Code::Deadline => fault,
         Code::RequestInProgress | Code::ChangedConcurrently | Code::RateLimited => Fault::unavailable(fault),
         _ => Fault::internal(fault),
@@ -184,10 +196,16 @@ mod tests {
         for code in Code::ALL {
             let decision = matches!(
                 code,
-                Code::RoleNotHeld | Code::OwnPrincipal | Code::PrincipalDisabled | Code::ClientDeleted
+                Code::RoleNotHeld
+                    | Code::OwnPrincipal
+                    | Code::PrincipalDisabled
+                    | Code::ClientDeleted
+                    | Code::LastOperator
+                    | Code::NotFound
             );
             assert_eq!(met(*code).is_refusal(), decision, "{code}");
         }
         assert_eq!(expected(tonic::Status::unavailable("gone")).code, Code::Unavailable);
+        assert!(!expected(tonic::Status::not_found("no such host")).is_refusal(), "not authz's own words");
     }
 }

@@ -4,13 +4,17 @@ use crate::settings::IdentitySettings;
 use beem_database::sagas::Sagas;
 use beem_database::{Database, claims};
 use beem_events::Feed;
+use beem_fault::Result;
 use beem_runtime::{Task, task};
 use std::time::Duration;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// Rows forgotten in one transaction at most.
 const PURGE_BATCH: u32 = 500;
+
+/// The next round goes on with what one cannot do in this time.
+const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -42,15 +46,32 @@ async fn purge(db: Database, feed: Feed, interval: Duration, retention_ms: i64, 
             () = cancel.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        for (what, purged) in [
-            ("request keys", claims::purge(&db, PURGE_BATCH).await),
-            ("events", feed.purge(retention_ms, PURGE_BATCH).await),
-        ] {
-            match purged {
-                Ok(0) => {}
-                Ok(rows) => tracing::debug!(what, rows, "forgot what is past its time"),
-                Err(fault) => tracing::warn!(what, ?fault, "could not forget what is past its time"),
+        purge_all("request keys", &cancel, || claims::purge(&db, PURGE_BATCH)).await;
+        purge_all("events", &cancel, || feed.purge(retention_ms, PURGE_BATCH)).await;
+    }
+}
+
+/// Batch after batch until one is not full, so that whatever comes in a round goes in a round.
+async fn purge_all<F>(what: &str, cancel: &CancellationToken, mut batch: impl FnMut() -> F)
+where
+    F: Future<Output = Result<u64>>,
+{
+    let (enough, mut rows) = (Instant::now() + LONGEST_PURGE, 0_u64);
+    let full = u64::from(PURGE_BATCH);
+    loop {
+        let gone = match batch().await {
+            Ok(gone) => gone,
+            Err(fault) => {
+                tracing::warn!(what, ?fault, "could not forget what is past its time");
+                break;
             }
+        };
+        rows = rows.saturating_add(gone);
+        if gone < full || cancel.is_cancelled() || Instant::now() >= enough {
+            break;
         }
+    }
+    if rows > 0 {
+        tracing::debug!(what, rows, "forgot what is past its time");
     }
 }

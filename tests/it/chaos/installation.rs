@@ -2,10 +2,13 @@
 //! that is read behind their backs, from their databases.
 
 use beem_testkit::cluster::{Cluster, Options, beem_bin};
+use beem_testkit::process::Process;
 use beem_testkit::{postgres, redis};
 use beem_tests::rig::{Gateway, Shape};
 use beem_tests::{Client, Creds, Rig};
-use sqlx::{Connection as _, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A cluster, and the servers under it.
 #[derive(Debug)]
@@ -113,6 +116,22 @@ impl House {
         }
     }
 
+    /// The process of that name, of a cluster, or the one there is.
+    pub fn process(&mut self, name: &str) -> &mut Process {
+        match self {
+            Self::Embedded(rig) => &mut rig.embedded_mut().process,
+            Self::Clustered(installation) => installation.cluster.process(name).unwrap(),
+        }
+    }
+
+    /// Where that process listens.
+    pub fn address(&self, name: &str) -> SocketAddr {
+        match self {
+            Self::Embedded(rig) => rig.gateways[0].address,
+            Self::Clustered(installation) => installation.cluster.address(name).unwrap(),
+        }
+    }
+
     /// That nothing has ended but what was killed.
     pub fn all_run(&mut self) {
         match self {
@@ -130,9 +149,7 @@ impl House {
                 let file = embedded.data_dir().join(format!("{service}.sqlite"));
                 let query = with_ids(query, "lower(hex(", "))");
                 let mut connection =
-                    sqlx::SqliteConnection::connect(&format!("sqlite:{}?mode=ro", file.display()))
-                        .await
-                        .unwrap();
+                    SqliteConnection::connect(&format!("sqlite:{}?mode=ro", file.display())).await.unwrap();
                 let query = format!("SELECT CAST(one AS TEXT) FROM ({query})");
                 let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap();
                 rows.iter().map(|row| row.get::<String, _>(0)).collect()
@@ -147,6 +164,57 @@ impl House {
                 answer.lines().map(str::to_owned).collect()
             }
         }
+    }
+}
+
+/// Authz's table of standings, held so that it can be read and not written: a write that needs it stays half way.
+#[derive(Debug)]
+pub enum Held {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+impl Held {
+    pub async fn release(self) {
+        match self {
+            Self::Postgres(mut connection) => {
+                sqlx::query("ROLLBACK").execute(&mut connection).await.unwrap();
+            }
+            Self::Sqlite(mut connection) => {
+                sqlx::query("ROLLBACK").execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+}
+
+impl House {
+    pub async fn hold_standings(&self) -> Held {
+        match self {
+            Self::Embedded(rig) => {
+                let Shape::Embedded(embedded) = &rig.shape else { unreachable!("it is embedded") };
+                let file = embedded.data_dir().join("authz.sqlite");
+                let mut connection =
+                    SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+                sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+                Held::Sqlite(connection)
+            }
+            Self::Clustered(installation) => {
+                let url = installation.cluster.database("authz").unwrap();
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
+                sqlx::query("LOCK TABLE standings IN EXCLUSIVE MODE").execute(&mut connection).await.unwrap();
+                Held::Postgres(connection)
+            }
+        }
+    }
+
+    /// Until a write is under way that has not ended.
+    pub async fn half_way(&self) {
+        super::trying::within(Duration::from_secs(10), "a write is half way", || async {
+            let running = "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'";
+            (self.column("identity", running).await == ["1"]).then_some(())
+        })
+        .await;
     }
 }
 

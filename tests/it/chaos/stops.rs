@@ -1,9 +1,9 @@
 //! SIGTERM under load from kept-alive connections: what was accepted is answered, and the process exits 0. A request whose
 //! connection ended without an answer was never taken up, so that its sender may send it elsewhere.
 
-use super::installation::Installation;
+use super::installation::{House, Installation};
 use super::keep_alive::{Heard, Line};
-use super::trying::within;
+use super::trying::{Write, within};
 use beem_signing::KeyKind;
 use beem_tests::creds::new_key;
 use beem_tests::forge::unique;
@@ -175,4 +175,42 @@ async fn a_service_told_to_stop_answers_what_it_accepted() {
     // A write that was answered 503 may have been done; there is none unless it took that long.
     as_seen(&seen, &clients[0]).await;
     installation.all_run();
+}
+
+/// A write is half way when the process is told to stop: it goes no further than the drain lets it, which is to its end.
+async fn a_write_half_way_is_answered(house: &mut House, name: &str) {
+    let client = house.everywhere(house.main()).remove(0);
+    client.get("/platform/v1/me").await.expect(200);
+    let body = json!({ "name": unique(), "publicKey": new_key(KeyKind::Ed25519).public().pem() });
+    let write = Write { method: "POST", target: CLIENTS.into(), body, key: unique() };
+    let held = house.hold_standings().await;
+    let stops = async {
+        house.half_way().await;
+        assert!(house.process(name).signal("TERM"));
+        let address = house.address(name);
+        within(PROGRESS, "it takes no new connections", || async {
+            tokio::net::TcpStream::connect(address).await.is_err().then_some(())
+        })
+        .await;
+        assert!(house.process(name).is_running(), "{name} left before the write had ended");
+        held.release().await;
+    };
+    let (answer, ()) = tokio::join!(write.attempt(&client), stops);
+    answer.unwrap_or_else(|e| panic!("{name} was told to stop: {e}")).expect(201);
+    assert_eq!(house.process(name).wait().unwrap().code(), Some(0), "{name}");
+    house.start_again(name);
+}
+
+#[tokio::test]
+async fn clustered_a_write_half_way_is_answered() {
+    let mut house = House::Clustered(Box::new(Installation::start(&[])));
+    for name in ["gateway-1", "identity", "authz"] {
+        a_write_half_way_is_answered(&mut house, name).await;
+    }
+}
+
+#[tokio::test]
+async fn embedded_a_write_half_way_is_answered() {
+    let mut house = House::Embedded(Box::new(Rig::start_embedded(&[])));
+    a_write_half_way_is_answered(&mut house, "beem").await;
 }

@@ -1,30 +1,28 @@
 //! Row 7: what fails inside, in the middle of a write, does not use up the key: the same one succeeds later, once.
+//! Somebody holds authz's table of standings, so that the gateway lets the request in, identity begins, and cannot end.
 
 use crate::chaos::installation::{House, Installation};
 use crate::chaos::trying::{Write, is_certain};
 use beem_signing::KeyKind;
+use beem_tests::Rig;
 use beem_tests::creds::new_key;
 use beem_tests::forge::unique;
-use beem_tests::rig::Shape;
-use beem_tests::{Client, Rig};
 use serde_json::json;
-use sqlx::Connection as _;
 
 const CLIENTS: &str = "/platform/v1/clients";
 
-fn write(name: &str) -> Write {
-    let body = json!({
-        "name": name,
-        "publicKey": new_key(KeyKind::Ed25519).public().pem(),
-        "roles": ["hook:viewer"],
-    });
+fn write() -> Write {
+    let key = new_key(KeyKind::Ed25519);
+    let body = json!({ "name": unique(), "publicKey": key.public().pem(), "roles": ["hook:viewer"] });
     Write { method: "POST", target: CLIENTS.into(), body, key: unique() }
 }
 
-async fn made_once(clients: &[Client], write: &Write) {
-    let made = write.persist(clients).await.expect(201);
+/// The same key succeeds, with one effect, at every gateway.
+async fn made_once(house: &House, write: &Write) {
+    let clients = house.everywhere(house.main());
+    let made = write.persist(&clients).await.expect(201);
     assert_eq!(made["roles"], json!(["layer1:role:hook:viewer"]));
-    for client in clients {
+    for client in &clients {
         let again = write.attempt(client).await.unwrap();
         assert_eq!(again.header("idempotent-replayed"), Some("true"));
         assert_eq!(again.expect(201), made);
@@ -32,58 +30,35 @@ async fn made_once(clients: &[Client], write: &Write) {
         let found = list["content"].as_array().unwrap().iter().filter(|c| c["name"] == write.body["name"]);
         assert_eq!(found.count(), 1);
     }
+    let running = "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'";
+    assert_eq!(house.column("identity", running).await, ["0"]);
 }
 
-/// Somebody holds authz's table, so that it reads and cannot write: the gateway lets the request in, identity begins, and
-/// in the middle authz is killed.
 #[tokio::test]
 async fn clustered_row_7_a_service_that_dies_half_way_does_not_burn_the_key() {
-    let mut installation = Installation::start(&[]);
-    let (write, client) = (write(&unique()), installation.client());
+    let mut house = House::Clustered(Box::new(Installation::start(&[])));
+    let (write, client) = (write(), house.everywhere(house.main()).remove(0));
     client.get(CLIENTS).await.expect(200);
-    let url = installation.cluster.database("authz").unwrap().to_owned();
-    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-    let mut held = connection.begin().await.unwrap();
-    sqlx::query("LOCK TABLE standings IN EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
-    let attempt = write.attempt(&client);
-    let killing = async {
-        // It is half way once authz waits for the table.
-        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        loop {
-            let waiting: i64 = sqlx::query_scalar(waits).fetch_one(&mut *held).await.unwrap();
-            if waiting > 0 {
-                break installation.cluster.kill("authz").unwrap();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+    let held = house.hold_standings().await;
+    let dies = async {
+        house.half_way().await;
+        house.kill("authz");
     };
-    let (first, ()) = tokio::join!(attempt, killing);
+    let (first, ()) = tokio::join!(write.attempt(&client), dies);
     first.unwrap().refused(503, "unavailable");
-    held.rollback().await.unwrap();
-    installation.cluster.start_again("authz").unwrap();
-    let house = House::Clustered(Box::new(installation));
-    made_once(&house.everywhere(house.main()), &write).await;
-    let claims = house.column("identity", "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'").await;
-    assert_eq!(claims, ["0"]);
+    held.release().await;
+    house.start_again("authz");
+    made_once(&house, &write).await;
 }
 
-/// Somebody holds authz's file, so that it reads and cannot write, until it gives up.
 #[tokio::test]
 async fn embedded_row_7_a_service_that_fails_half_way_does_not_burn_the_key() {
-    let rig = Rig::start_embedded(&[]);
-    let (write, client) = (write(&unique()), rig.client());
+    let house = House::Embedded(Box::new(Rig::start_embedded(&[])));
+    let (write, client) = (write(), house.everywhere(house.main()).remove(0));
     client.get(CLIENTS).await.expect(200);
-    let Shape::Embedded(embedded) = &rig.shape else { unreachable!("it is embedded") };
-    let file = embedded.data_dir().join("authz.sqlite");
-    let mut connection =
-        sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+    let held = house.hold_standings().await;
     let first = write.attempt(&client).await.unwrap();
     assert!(!is_certain(&first), "{}", first.text());
-    sqlx::query("ROLLBACK").execute(&mut connection).await.unwrap();
-    drop(connection);
-    let house = House::Embedded(Box::new(rig));
-    made_once(&house.everywhere(house.main()), &write).await;
-    let claims = house.column("identity", "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'").await;
-    assert_eq!(claims, ["0"]);
+    held.release().await;
+    made_once(&house, &write).await;
 }

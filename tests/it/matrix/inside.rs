@@ -5,6 +5,7 @@ use super::inside_rows::{World, all, encode, is_for_actors};
 use beem_caller::{Actor, AuthenticatedBy, PrincipalKind, ServiceIdentity, metadata};
 use beem_clock::{Clock, Entropy};
 use beem_ids::RequestId;
+use beem_proto::events::v1::SubscribeResponse;
 use beem_proto::{Access, Method};
 use beem_roles::RoleSet;
 use beem_signing::KeyKind;
@@ -251,6 +252,34 @@ async fn a_call_whose_deadline_has_passed_is_refused() {
             .into()
     })
     .await;
+}
+
+/// Not before the call, but while it waits: a service says itself that time is up, and does not leave it to a library to
+/// call it something else.
+#[tokio::test]
+async fn a_deadline_that_passes_under_way_is_told_as_such() {
+    let inside = Inside::new().await;
+    let (method, _) = all().into_iter().find(|(method, _)| method.name == "Subscribe").unwrap();
+    let ask = |after: u64, epoch: &str, wait_ms: u32, timeout: &str| {
+        let message = serde_json::json!({ "epoch": epoch, "after": after, "max": 500, "waitMs": wait_ms });
+        let call = RawCall::new(&method.path, &encode(&method, &message));
+        let call = call.text(metadata::AUDIENCE, "identity").text("grpc-timeout", timeout);
+        call.text(metadata::SERVICE_TOKEN, inside.token("admin", "identity"))
+    };
+    let read = |bytes: bytes::Bytes| <SubscribeResponse as prost::Message>::decode(bytes).unwrap();
+    let first = read(inside.send(&method, &ask(0, "", 0, "30S")).await.unwrap());
+    let mut after = first.events.last().map_or(0, |e| e.position);
+    let mut late = 0;
+    while late < 5 {
+        match inside.send(&method, &ask(after, &first.epoch, 20_000, "150m")).await {
+            // Other tests make events, too.
+            Ok(answer) => after = read(answer).events.last().map_or(after, |e| e.position),
+            Err(status) => {
+                assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+                late += 1;
+            }
+        }
+    }
 }
 
 /// What only certificates keep out: mutual TLS, on every service.

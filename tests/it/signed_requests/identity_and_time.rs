@@ -41,7 +41,7 @@ pub const ROWS: &[Row] = &[
     unknown("order: an unknown keyid before its time", |c| {
         c.get().created_in(-4000).with(|f| f.keyid = "nobody".into()).sign()
     }),
-    row("bearer beside a signature", 400, "bad-request", |c| {
+    row("bearer beside a signature", 400, "validation-failed", |c| {
         c.get().sign().header("authorization", "Bearer abc")
     }),
     row("bearer alone", 401, "session-invalid", |c| {

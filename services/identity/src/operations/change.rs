@@ -5,17 +5,22 @@ use super::{RESUMED_RUN, garbled};
 use crate::domain::{Account, Client};
 use crate::store;
 use beem_caller::{Actor, Call};
-use beem_database::Tx;
 use beem_database::sagas::SagaRun;
+use beem_database::{Database, Tx};
 use beem_events::audit::{self, NewAuditRow};
 use beem_fault::{Code, Fault, Kind, Result};
 use beem_ids::{AccountId, PrincipalId};
+use futures::future::BoxFuture;
 use prost::Message as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::fmt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+
+/// The step that takes the target.
+const BEGIN: &str = "begin";
 
 /// How often a change looks whether the one before it has ended: first, and at last after doubling.
 const FIRST_LOOK: Duration = Duration::from_millis(25);
@@ -48,8 +53,8 @@ pub fn actor(run: &SagaRun) -> Result<Actor> {
     Actor::from_wire(&stored)
 }
 
-/// Carries a saga out so that its calls to others bear the actor's record, in a resumed run too; when it ends in a
-/// refusal, gives its target back and records the refusal.
+/// Carries a saga out so that its calls to others bear the actor's record, in a resumed run too. A refusal ends it: its
+/// target is given back and the refusal recorded in the transaction that remembers it.
 ///
 /// # Errors
 /// Those of `work`.
@@ -63,27 +68,41 @@ pub async fn carry_out(
         request: trail.actor.as_ref().map(|a| a.request),
         record: trail.actor.clone(),
     };
-    let ended = beem_caller::scope(call, work).await;
-    if let Err(refusal) = &ended
-        && refusal.is_refusal()
-    {
-        run.db().write(|tx| Box::pin(end_refused(tx, run, trail, refusal))).await?;
+    match beem_caller::scope(call, work).await {
+        Err(refusal) if refusal.is_refusal() => {
+            let refusal = &refusal;
+            run.refuse(refusal, |tx| Box::pin(end_refused(tx, run, trail, refusal))).await
+        }
+        ended => ended,
     }
-    ended
 }
 
 async fn end_refused(tx: &Tx<'_>, run: &SagaRun, trail: &Trail, refusal: &Fault) -> Result<()> {
-    give_back(tx, run, trail.target).await?;
-    // A request that was malformed or named nothing tells the trail nothing.
-    if matches!(refusal.kind(), Kind::Forbidden | Kind::Rule) {
-        let row = trail.row(refusal.code.as_str(), None, None);
-        audit::record(tx, row).await?;
+    let begun = give_back(tx, run, trail.target).await?;
+    // A request that named nothing, and came no further, tells the trail nothing.
+    if begun || matches!(refusal.kind(), Kind::Forbidden | Kind::Rule) {
+        record_refused(tx, trail, refusal).await?;
     }
     Ok(())
 }
 
-/// The target is free for the next change.
-async fn give_back(tx: &Tx<'_>, run: &SagaRun, target: Target) -> Result<()> {
+async fn record_refused(tx: &Tx<'_>, trail: &Trail, refusal: &Fault) -> Result<()> {
+    audit::record(tx, trail.row(refusal.code.as_str(), None, None)).await.map(drop)
+}
+
+/// Records a refusal that came before there was a saga.
+///
+/// # Errors
+/// As the database says.
+pub async fn refused_at_once(db: &Database, trail: &Trail, refusal: &Fault) -> Result<()> {
+    if refusal.kind() != Kind::Forbidden {
+        return Ok(());
+    }
+    db.write(|tx| Box::pin(record_refused(tx, trail, refusal))).await
+}
+
+/// The target is free for the next change; whether the saga had it.
+async fn give_back(tx: &Tx<'_>, run: &SagaRun, target: Target) -> Result<bool> {
     match target {
         Target::Client(id) => store::clients::end_change(tx, id, run.id()).await,
         Target::Account(id) => store::accounts::end_change(tx, id, run.id()).await,
@@ -121,20 +140,11 @@ where
     P: Serialize + DeserializeOwned + Send,
 {
     let judge = &judge;
-    let begun = run.step("begin", || async move {
-        let mut queue = Queue::new(patience);
-        loop {
-            let taken = run.db().write(|tx| {
-                Box::pin(async move {
-                    let taken = store::clients::begin_change(tx, account, id, run.id()).await?;
-                    taken.map(|client| judge(&client)).transpose()
-                })
-            });
-            match taken.await? {
-                Some(plan) => return keep(&plan),
-                None => queue.wait().await?,
-            }
-        }
+    let begun = begin(run, Target::Client(id), patience, |tx| {
+        Box::pin(async move {
+            let taken = store::clients::begin_change(tx, account, id, run.id()).await?;
+            taken.map(|client| keep(&judge(&client)?)).transpose()
+        })
     });
     kept(&begun.await?)
 }
@@ -153,45 +163,81 @@ where
     P: Serialize + DeserializeOwned + Send,
 {
     let judge = &judge;
-    let begun = run.step("begin", || async move {
-        let mut queue = Queue::new(patience);
-        loop {
-            let taken = run.db().write(|tx| {
-                Box::pin(async move {
-                    let taken = store::accounts::begin_change(tx, id, run.id()).await?;
-                    taken.map(|account| judge(&account)).transpose()
-                })
-            });
-            match taken.await? {
-                Some(plan) => return keep(&plan),
-                None => queue.wait().await?,
-            }
-        }
+    let begun = begin(run, Target::Account(id), patience, |tx| {
+        Box::pin(async move {
+            let taken = store::accounts::begin_change(tx, id, run.id()).await?;
+            taken.map(|account| keep(&judge(&account)?)).transpose()
+        })
     });
     kept(&begun.await?)
 }
 
-/// Waiting for an earlier change. Its saga is resumed until it has ended, so the turn will come.
-struct Queue {
-    give_up: Instant,
-    look: Duration,
+/// The step before all others: `take` has the target and a plan, or neither. Only a run that somebody waits for comes to
+/// wait here: a saga without this step is forgotten rather than resumed (see [`beem_database::sagas`]), and one with it has
+/// its target, so it passes by.
+async fn begin<'e, W>(run: &SagaRun, target: Target, patience: Duration, take: W) -> Result<Vec<u8>>
+where
+    W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Option<Vec<u8>>>> + Send + Sync,
+{
+    if let Some(begun) = run.answered(BEGIN).await? {
+        return begun;
+    }
+    let give_up = Instant::now() + patience;
+    // Of this process one at a time looks whether the target is free, and only by reading.
+    if !run.queue(&target.to_string(), give_up).await {
+        return Err(earlier_change());
+    }
+    let mut look = FIRST_LOOK;
+    loop {
+        if let Some(begun) = run.write(BEGIN, &take).await? {
+            return Ok(begun);
+        }
+        loop {
+            if Instant::now() + look > give_up {
+                return Err(earlier_change());
+            }
+            sleep(look).await;
+            look = (look * 2).min(LAST_LOOK);
+            if !target.is_changing(run).await? {
+                break;
+            }
+        }
+    }
 }
 
-impl Queue {
-    fn new(patience: Duration) -> Self {
-        Self { give_up: Instant::now() + patience, look: FIRST_LOOK }
+fn earlier_change() -> Fault {
+    Fault::new(
+        Code::RequestInProgress,
+        "an earlier change of it has not ended yet; nothing was done, try again",
+    )
+}
+
+impl Target {
+    async fn is_changing(self, run: &SagaRun) -> Result<bool> {
+        match self {
+            Self::Client(id) => store::clients::is_changing(run.db().read(), id).await,
+            Self::Account(id) => store::accounts::is_changing(run.db().read(), id).await,
+        }
     }
 
-    async fn wait(&mut self) -> Result<()> {
-        if Instant::now() >= self.give_up {
-            return Err(Fault::new(
-                Code::RequestInProgress,
-                "an earlier change has not ended yet; this one follows it",
-            ));
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::Account(_) => "account",
         }
-        sleep(self.look).await;
-        self.look = (self.look * 2).min(LAST_LOOK);
-        Ok(())
+    }
+
+    fn id(self) -> String {
+        match self {
+            Self::Client(id) => id.to_string(),
+            Self::Account(id) => id.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind(), self.id())
     }
 }
 
@@ -213,17 +259,13 @@ pub fn kept<P: DeserializeOwned>(step: &[u8]) -> Result<P> {
 
 impl Trail {
     fn row(&self, outcome: &str, before: Option<Value>, after: Option<Value>) -> NewAuditRow {
-        let (target_type, target_id) = match self.target {
-            Target::Client(id) => ("client", id.to_string()),
-            Target::Account(id) => ("account", id.to_string()),
-        };
         let actor = self.actor.as_ref();
         NewAuditRow {
             account_id: Some(self.account),
             actor: actor.map_or_else(|| json!({ "kind": "INSTALLATION" }), describe),
             action: self.action.to_owned(),
-            target_type: target_type.to_owned(),
-            target_id,
+            target_type: self.target.kind().to_owned(),
+            target_id: self.target.id(),
             outcome: outcome.to_owned(),
             before,
             after,

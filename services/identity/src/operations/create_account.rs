@@ -42,6 +42,7 @@ impl Operations {
     }
 
     async fn made_or_key(&self, asked: &wire::CreateAccountRequest) -> Result<(RequestKey, Option<Created>)> {
+        super::check_size(&asked.encode_to_vec())?;
         let effect_key = convert::effect_key(&asked.effect_key)?;
         let key = RequestKey {
             principal: INSTALLATION.to_owned(),

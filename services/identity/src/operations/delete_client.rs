@@ -19,6 +19,14 @@ use prost::Message as _;
 /// The RPC.
 pub const DELETE_CLIENT: &str = "beem.identity.v1.Clients/DeleteClient";
 
+/// Whom.
+///
+/// # Errors
+/// `not-found` for what is no id.
+pub fn parse(payload: &[u8]) -> Result<PrincipalId> {
+    convert::client_id(&request::<wire::DeleteClientRequest>(payload)?.id)
+}
+
 /// The saga.
 pub struct DeleteClient(pub Means);
 
@@ -27,11 +35,14 @@ impl Saga for DeleteClient {
         DELETE_CLIENT
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, run: &'a SagaRun) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(async move {
             let actor = change::actor(run)?;
-            let asked: wire::DeleteClientRequest = request(run.payload())?;
-            let id = convert::client_id(&asked.id)?;
+            let id = parse(run.payload())?;
             let account = actor.account;
             let trail = Trail {
                 actor: Some(actor.clone()),

@@ -3,7 +3,7 @@
 
 use super::change::{self, Target, Trail};
 use super::{Means, request, view};
-use crate::domain::judge_rotation;
+use crate::domain::{Rotation, judge_rotation};
 use crate::grpc::convert;
 use crate::peers;
 use crate::store;
@@ -23,6 +23,15 @@ pub const ROTATE_CLIENT_KEY: &str = "beem.identity.v1.Clients/RotateClientKey";
 /// The event, named as BEEM names its own.
 const KEY_ROTATED: &str = "layer1:identity:client:key-rotated";
 
+/// Whose key becomes which.
+///
+/// # Errors
+/// `validation-failed` naming the fields; `not-found` for what is no id.
+pub fn parse(payload: &[u8]) -> Result<(PrincipalId, Rotation)> {
+    let asked: wire::RotateClientKeyRequest = request(payload)?;
+    Ok((convert::client_id(&asked.id)?, convert::rotation(&asked)?))
+}
+
 /// The saga.
 pub struct RotateClientKey(pub Means);
 
@@ -31,11 +40,15 @@ impl Saga for RotateClientKey {
         ROTATE_CLIENT_KEY
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, run: &'a SagaRun) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(async move {
             let actor = change::actor(run)?;
-            let asked: wire::RotateClientKeyRequest = request(run.payload())?;
-            let id = convert::client_id(&asked.id)?;
+            let (id, rotation) = &parse(run.payload())?;
+            let id = *id;
             let account = actor.account;
             let trail = Trail {
                 actor: Some(actor.clone()),
@@ -43,7 +56,7 @@ impl Saga for RotateClientKey {
                 target: Target::Client(id),
                 account,
             };
-            change::carry_out(run, &trail, self.rotate(run, &trail, &actor, id, &asked)).await
+            change::carry_out(run, &trail, self.rotate(run, &trail, &actor, id, rotation)).await
         })
     }
 }
@@ -55,9 +68,8 @@ impl RotateClientKey {
         trail: &Trail,
         actor: &Actor,
         id: PrincipalId,
-        asked: &wire::RotateClientKeyRequest,
+        rotation: &Rotation,
     ) -> Result<Vec<u8>> {
-        let rotation = &convert::rotation(asked)?;
         let judge = |client: &_| judge_rotation(client, rotation);
         change::begin_on_client(run, actor.account, id, self.0.change_patience, judge).await?;
         let before = self.0.record_before(run, actor.account, id).await?;

@@ -3,7 +3,7 @@
 
 use super::change::{self, Target, Trail};
 use super::{Means, request};
-use crate::domain::{Account, GrantPolicy, require_roles};
+use crate::domain::{Account, AccountPatch, GrantPolicy, require_roles};
 use crate::grpc::convert;
 use crate::store;
 use beem_caller::Actor;
@@ -27,31 +27,51 @@ struct Plan {
     asks_authz: bool,
 }
 
+/// What the settings are to become, and whether the actor's roles suffice for that.
+///
+/// # Errors
+/// `role-missing`; `validation-failed` naming the fields.
+pub fn parse(actor: &Actor, payload: &[u8]) -> Result<AccountPatch> {
+    let asked: wire::UpdateAccountRequest = request(payload)?;
+    require_roles(actor.roles, convert::present(asked.present.as_ref()))?;
+    convert::account_patch(&asked)
+}
+
+/// Also of a request that is refused before it is a saga.
+#[must_use]
+pub fn trail(actor: &Actor) -> Trail {
+    let account = actor.account;
+    let target = Target::Account(account);
+    Trail { actor: Some(actor.clone()), action: "UpdateAccount", target, account }
+}
+
 impl Saga for UpdateAccount {
     fn rpc(&self) -> &'static str {
         UPDATE_ACCOUNT
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, run: &'a SagaRun) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(async move {
             let actor = change::actor(run)?;
-            let account = actor.account;
-            let trail = Trail {
-                actor: Some(actor.clone()),
-                action: "UpdateAccount",
-                target: Target::Account(account),
-                account,
-            };
-            change::carry_out(run, &trail, self.update(run, &trail, &actor)).await
+            let patch = &parse(&actor, run.payload())?;
+            let trail = trail(&actor);
+            change::carry_out(run, &trail, self.update(run, &trail, &actor, patch)).await
         })
     }
 }
 
 impl UpdateAccount {
-    async fn update(&self, run: &SagaRun, trail: &Trail, actor: &Actor) -> Result<Vec<u8>> {
-        let asked: wire::UpdateAccountRequest = request(run.payload())?;
-        require_roles(actor.roles, convert::present(asked.present.as_ref()))?;
-        let patch = &convert::account_patch(&asked)?;
+    async fn update(
+        &self,
+        run: &SagaRun,
+        trail: &Trail,
+        actor: &Actor,
+        patch: &AccountPatch,
+    ) -> Result<Vec<u8>> {
         let judge = |account: &Account| {
             let asks_authz = patch.grant_policy.is_some_and(|wanted| wanted != account.grant_policy);
             Ok(Plan { before: account.record(), asks_authz })

@@ -19,6 +19,15 @@ use prost::Message as _;
 /// The RPC.
 pub const UPDATE_CLIENT: &str = "beem.identity.v1.Clients/UpdateClient";
 
+/// Whose what is to become.
+///
+/// # Errors
+/// `validation-failed` naming the fields; `not-found` for what is no id.
+pub fn parse(payload: &[u8]) -> Result<(PrincipalId, ClientPatch)> {
+    let asked: wire::UpdateClientRequest = request(payload)?;
+    Ok((convert::client_id(&asked.id)?, convert::client_patch(&asked)?))
+}
+
 /// The saga.
 pub struct UpdateClient(pub Means);
 
@@ -27,11 +36,15 @@ impl Saga for UpdateClient {
         UPDATE_CLIENT
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, run: &'a SagaRun) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(async move {
             let actor = change::actor(run)?;
-            let asked: wire::UpdateClientRequest = request(run.payload())?;
-            let id = convert::client_id(&asked.id)?;
+            let (id, patch) = &parse(run.payload())?;
+            let id = *id;
             let account = actor.account;
             let trail = Trail {
                 actor: Some(actor.clone()),
@@ -39,7 +52,7 @@ impl Saga for UpdateClient {
                 target: Target::Client(id),
                 account,
             };
-            change::carry_out(run, &trail, self.update(run, &trail, &actor, id, &asked)).await
+            change::carry_out(run, &trail, self.update(run, &trail, &actor, id, patch)).await
         })
     }
 }
@@ -51,9 +64,8 @@ impl UpdateClient {
         trail: &Trail,
         actor: &Actor,
         id: PrincipalId,
-        asked: &wire::UpdateClientRequest,
+        patch: &ClientPatch,
     ) -> Result<Vec<u8>> {
-        let patch = &convert::client_patch(asked)?;
         let judge = |client: &_| judge_update(client, actor.principal, patch);
         let network = change::begin_on_client(run, actor.account, id, self.0.change_patience, judge).await?;
         let before = self.0.record_before(run, actor.account, id).await?;
@@ -118,23 +130,21 @@ impl UpdateClient {
         patch: &ClientPatch,
         prepared: Option<Standing>,
     ) -> Result<()> {
-        let write = || async {
-            let written = run.db().write(|tx| {
-                Box::pin(async move {
-                    let mut client = store::clients::get(tx, actor.account, id).await?;
-                    if let Some(name) = &patch.name {
-                        client.name = name.clone();
-                    }
-                    if let (Some(network), Some(prepared)) = (&patch.network, prepared) {
-                        client.network = network.clone();
-                        client.credential_version = prepared.credential_version;
-                    }
-                    store::clients::change(tx, &client, run.id()).await
-                })
-            });
-            written.await.map(|()| Vec::new())
-        };
-        run.step("write", write).await.map(drop)
+        let written = run.write("write", |tx| {
+            Box::pin(async move {
+                let mut client = store::clients::get(tx, actor.account, id).await?;
+                if let Some(name) = &patch.name {
+                    client.name = name.clone();
+                }
+                if let (Some(network), Some(prepared)) = (&patch.network, prepared) {
+                    client.network = network.clone();
+                    client.credential_version = prepared.credential_version;
+                }
+                store::clients::change(tx, &client, run.id()).await?;
+                Ok(Some(Vec::new()))
+            })
+        });
+        written.await.map(drop)
     }
 }
 

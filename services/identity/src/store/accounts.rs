@@ -10,7 +10,8 @@ use beem_fault::{Fault, Result};
 use beem_ids::{AccountId, ClientId, PrincipalId};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _, PaginatorTrait as _,
+    QueryFilter as _,
     sea_query::Expr,
 };
 use uuid::Uuid;
@@ -94,6 +95,15 @@ pub async fn begin_change(tx: &Tx<'_>, id: AccountId, saga: Uuid) -> Result<Opti
     from_row(row).map(Some)
 }
 
+/// Whether a saga is changing it.
+///
+/// # Errors
+/// As the database says.
+pub async fn is_changing(on: &impl ConnectionTrait, id: AccountId) -> Result<bool> {
+    let taken = Entity::find_by_id(id.0).filter(Column::Changing.is_not_null()).count(on).await.or_fault()?;
+    Ok(taken > 0)
+}
+
 /// Writes the settings as they are now, for the saga that took the account. A saga that no longer has it changes nothing.
 ///
 /// # Errors
@@ -116,14 +126,14 @@ pub async fn change(tx: &Tx<'_>, account: &Account, saga: Uuid) -> Result<()> {
     Entity::update_many().set(row).filter(ours).exec(tx).await.or_fault().map(drop)
 }
 
-/// Gives the account back.
+/// Gives the account back; whether the saga had it.
 ///
 /// # Errors
 /// As the database says.
-pub async fn end_change(tx: &Tx<'_>, id: AccountId, saga: Uuid) -> Result<()> {
+pub async fn end_change(tx: &Tx<'_>, id: AccountId, saga: Uuid) -> Result<bool> {
     let given_back = Entity::update_many().col_expr(Column::Changing, Expr::value(Option::<Uuid>::None));
     let ours = Column::Id.eq(id.0).and(Column::Changing.eq(saga));
-    given_back.filter(ours).exec(tx).await.or_fault().map(drop)
+    Ok(given_back.filter(ours).exec(tx).await.or_fault()?.rows_affected == 1)
 }
 
 fn from_row(row: Model) -> Result<Account> {

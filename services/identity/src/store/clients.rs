@@ -11,7 +11,7 @@ use beem_ids::{AccountId, ClientId, PrincipalId};
 use beem_whitelist::Whitelist;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _,
-    IntoActiveModel as _, QueryFilter as _, sea_query::Expr,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -81,6 +81,15 @@ pub async fn begin_change(
     from_row(row).map(Some)
 }
 
+/// Whether a saga is changing it; of any account, since only a saga that named the account asks.
+///
+/// # Errors
+/// As the database says.
+pub async fn is_changing(on: &impl ConnectionTrait, id: PrincipalId) -> Result<bool> {
+    let taken = Entity::find_by_id(id.0).filter(Column::Changing.is_not_null()).count(on).await.or_fault()?;
+    Ok(taken > 0)
+}
+
 /// Writes the client as it is now, for the saga that took it.
 ///
 /// # Errors
@@ -96,14 +105,14 @@ pub async fn change(tx: &Tx<'_>, client: &Client, saga: Uuid) -> Result<()> {
     }
 }
 
-/// Gives the client back.
+/// Gives the client back; whether the saga had it.
 ///
 /// # Errors
 /// As the database says.
-pub async fn end_change(tx: &Tx<'_>, id: PrincipalId, saga: Uuid) -> Result<()> {
+pub async fn end_change(tx: &Tx<'_>, id: PrincipalId, saga: Uuid) -> Result<bool> {
     let given_back = Entity::update_many().col_expr(Column::Changing, Expr::value(Option::<Uuid>::None));
     let ours = Column::Id.eq(id.0).and(Column::Changing.eq(saga));
-    given_back.filter(ours).exec(tx).await.or_fault().map(drop)
+    Ok(given_back.filter(ours).exec(tx).await.or_fault()?.rows_affected == 1)
 }
 
 fn to_row(client: &Client) -> Result<Model> {
