@@ -101,6 +101,8 @@ async fn remote(channel: Channel, request: http::Request<Body>, began: Instant) 
         match outcome {
             Ok(answer) => return answer,
             Err(error) if !was_sent(&error) && began.elapsed() < RETRY_FOR => sleep(RETRY_PAUSE).await,
+            // The channel keeps the deadline, too, and may be a moment before us.
+            Err(error) if is_late(&error) => return late(),
             Err(error) => {
                 tracing::debug!(error = ?error, method = parts.uri.path(), "the peer could not be reached");
                 return away().into_http();
@@ -134,6 +136,10 @@ fn was_sent(error: &(dyn StdError + 'static)) -> bool {
         next = cause.source();
     }
     true
+}
+
+fn is_late(error: &(dyn StdError + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<tonic::TimeoutExpired>())
 }
 
 fn late() -> http::Response<Body> {

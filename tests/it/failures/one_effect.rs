@@ -38,9 +38,9 @@ struct Case {
     other_body: Value,
 }
 
-/// Every write of the public API by its RPC; none may be missing.
-async fn writes(rig: &Rig) -> Vec<(&'static str, Case)> {
-    let (one, other) = (rig.new_client(&[]).await, rig.new_client(&[]).await);
+/// Every write of the public API by its RPC, on the account of `owner`; none may be missing.
+async fn writes(owner: &Client) -> Vec<(&'static str, Case)> {
+    let (one, other) = (owner.new_client(&json!({})).await, owner.new_client(&json!({})).await);
     let at = |id: &str| format!("{CLIENTS}/{id}");
     let case = |method, target: &str, body: Value, other_target: &str, other_body: Value| Case {
         method,
@@ -101,33 +101,37 @@ async fn row_1_a_client_that_gives_up_waiting_and_retries_makes_one_client(rig: 
 
 /// Every write, twice: the same answer, the same ids, and no second effect.
 async fn row_2_every_write_called_twice_gives_the_same_ids(rig: &Rig) {
-    let cases = writes(rig).await;
+    let owner = rig.new_account();
+    let first_gateway = rig.as_client(&owner);
+    let cases = writes(&first_gateway).await;
     let mut covered: Vec<String> = cases.iter().map(|(rpc, _)| (*rpc).to_owned()).collect();
     covered.sort();
     assert_eq!(covered, public_writes(), "a write without a case here");
     for (rpc, case) in cases {
         let key = unique();
-        let first = rig.client().keyed(case.method, &case.target, &case.body, &key).await;
+        let first = first_gateway.keyed(case.method, &case.target, &case.body, &key).await;
         assert!(matches!(first.status, 200 | 201) && !replayed(&first), "{rpc}: {}", first.text());
-        for client in rig.everywhere(&rig.main) {
+        for client in rig.everywhere(&owner) {
             let again = client.keyed(case.method, &case.target, &case.body, &key).await;
             assert!(replayed(&again), "{rpc}: {:?}", again.headers);
             assert_eq!((again.status, again.json()), (first.status, first.json()), "{rpc}");
         }
         if rpc.ends_with("Client") || rpc == "RotateClientKey" {
             let id = first.json()["id"].as_str().unwrap().to_owned();
-            let now = rig.client().get(&format!("{CLIENTS}/{id}")).await.expect(200);
+            let now = first_gateway.get(&format!("{CLIENTS}/{id}")).await.expect(200);
             assert_eq!(now["rolesVersion"], first.json()["rolesVersion"], "{rpc} happened once");
         }
     }
 }
 
 async fn row_3_another_payload_under_a_used_key_is_refused(rig: &Rig) {
-    for (rpc, case) in writes(rig).await {
+    let owner = rig.new_account();
+    let first_gateway = rig.as_client(&owner);
+    for (rpc, case) in writes(&first_gateway).await {
         let key = unique();
-        let first = rig.client().keyed(case.method, &case.target, &case.body, &key).await;
+        let first = first_gateway.keyed(case.method, &case.target, &case.body, &key).await;
         assert!(matches!(first.status, 200 | 201), "{rpc}: {}", first.text());
-        for client in rig.everywhere(&rig.main) {
+        for client in rig.everywhere(&owner) {
             let other = client.keyed(case.method, &case.other_target, &case.other_body, &key).await;
             assert_eq!((other.status, other.code().as_str()), (422, "idempotency-key-reused"), "{rpc}");
             // The first answer stays.
