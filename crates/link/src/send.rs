@@ -139,7 +139,14 @@ fn was_sent(error: &(dyn StdError + 'static)) -> bool {
 }
 
 fn is_late(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<tonic::TimeoutExpired>())
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.is::<tonic::TimeoutExpired>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }
 
 fn late() -> http::Response<Body> {
