@@ -15,5 +15,6 @@ mod failures;
 mod flows;
 mod foreign;
 mod matrix;
+mod operators;
 mod revocation;
 mod signed_requests;

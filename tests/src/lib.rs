@@ -17,6 +17,7 @@
 
 pub mod client;
 pub mod cluster_keys;
+pub mod collector;
 pub mod creds;
 pub mod embedded;
 pub mod forge;

@@ -73,6 +73,8 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Member {
     address: SocketAddr,
+    /// `/healthz`, `/readyz`, `/metrics`.
+    admin: SocketAddr,
     launch: Launch,
     process: Process,
 }
@@ -86,15 +88,15 @@ impl Cluster {
         let folder = RunFolder::create()?;
         let mut names: Vec<String> = SERVICES.iter().map(|s| (*s).to_owned()).collect();
         names.extend((1..=options.gateways).map(|n| format!("gateway-{n}")));
-        let addresses = free_addresses(names.len())?;
+        let (addresses, admins) = (free_addresses(names.len())?, free_addresses(names.len())?);
         let databases = SERVICES
             .iter()
             .map(|s| Ok(((*s).to_owned(), options.postgres.fresh_database()?)))
             .collect::<Result<Vec<_>, String>>()?;
-        let planned: Vec<(String, SocketAddr)> = names.into_iter().zip(addresses).collect();
+        let planned: Vec<Planned> = names.into_iter().zip(addresses.into_iter().zip(admins)).collect();
         keygen(options, folder.path(), &planned, &databases)?;
         let mut members = Vec::new();
-        for (name, address) in planned {
+        for (name, (address, admin)) in planned {
             let config = folder.path().join(format!("{name}.toml"));
             let launch = options.envs.iter().fold(
                 Launch::new(&name, &options.beem, folder.path())
@@ -104,7 +106,7 @@ impl Cluster {
                 |launch, (key, value)| launch.env(key, value),
             );
             let process = launch.start()?;
-            members.push(Member { address, launch, process });
+            members.push(Member { address, admin, launch, process });
         }
         let mut cluster = Self { members, beem: options.beem.clone(), databases, folder };
         cluster.wait_until_ready()?;
@@ -131,10 +133,19 @@ impl Cluster {
         found.map(|m| m.address).ok_or_else(|| format!("no process {name} in the cluster"))
     }
 
+    /// Where a process tells operators how it is.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn admin_address(&self, name: &str) -> Result<SocketAddr, String> {
+        let found = self.members.iter().find(|m| m.process.name() == name);
+        found.map(|m| m.admin).ok_or_else(|| format!("no process {name} in the cluster"))
+    }
+
     /// `http://127.0.0.1:PORT` of every gateway, in order.
     #[must_use]
     pub fn gateways(&self) -> Vec<String> {
-        let gateways = self.members.iter().filter(|m| m.is_gateway());
+        let gateways = self.members.iter().filter(|m| m.process.name().starts_with("gateway"));
         gateways.map(|m| format!("http://{}", m.address)).collect()
     }
 
@@ -234,39 +245,38 @@ impl Cluster {
 }
 
 impl Member {
-    fn is_gateway(&self) -> bool {
-        self.process.name().starts_with("gateway")
-    }
-
     fn start_again(&mut self) -> Result<(), String> {
         self.process.kill();
         self.process = self.launch.start()?;
         Ok(())
     }
 
-    /// A gateway says so itself; a service has no HTTP and listens once it serves.
+    /// As its admin port says.
     fn wait_until_ready(&mut self) -> Result<(), String> {
-        let (address, is_gateway) = (self.address, self.is_gateway());
+        let admin = self.admin;
         let what = format!("{} is ready", self.process.name());
         let ready = crate::eventually(&what, READY_LIMIT, || {
             if !self.process.is_running() {
                 return Err(format!("{} ended", self.process.name()));
             }
-            let up = if is_gateway { http_status(address, "/readyz") == Some(200) } else { listens(address) };
-            Ok(up.then_some(()))
+            Ok((http_status(admin, "/readyz") == Some(200)).then_some(()))
         });
         ready.map_err(|e| format!("{e}; its log ends with:\n{}", self.process.log_tail()))
     }
 }
 
+/// A process to be: its name, where it listens, its admin port.
+type Planned = (String, (SocketAddr, SocketAddr));
+
 fn keygen(
     options: &Options,
     folder: &Path,
-    planned: &[(String, SocketAddr)],
+    planned: &[Planned],
     databases: &[(String, String)],
 ) -> Result<(), String> {
     let mut launch = Launch::new("keygen", &options.beem, folder).args(["keygen", "--cluster"]).arg(folder);
-    for (name, address) in planned {
+    for (name, (address, admin)) in planned {
+        launch = launch.arg("--admin").arg(format!("{name}={admin}"));
         launch = if name.starts_with("gateway") {
             launch.arg("--gateway").arg(address.to_string())
         } else {

@@ -293,6 +293,12 @@ pub async fn verify(house: &House, mut writers: Vec<Writer>, before: &[String]) 
     settled(house).await;
     let client = &house.everywhere(house.main())[0];
     let then = listed(client).await;
+    let count = |of: fn(&Writer) -> usize| writers.iter().map(of).sum::<usize>();
+    println!(
+        "{} clients promised, {} writes given up",
+        count(|w| w.promised.len()),
+        count(|w| w.given_up.len())
+    );
     for writer in &mut writers {
         writer.look_after_what_was_given_up(&then).await;
     }

@@ -14,5 +14,6 @@ mod cut;
 mod migrate;
 mod page;
 mod rig;
+mod runners;
 mod sagas;
 mod transact;
