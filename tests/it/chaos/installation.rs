@@ -175,6 +175,24 @@ pub enum Held {
 }
 
 impl Held {
+    /// Until a write is half way: waiting for the table, or, where nobody tells of that, under way.
+    pub async fn half_way(&mut self, house: &House) {
+        super::trying::within(Duration::from_secs(10), "a write is half way", async || {
+            let waiting: i64 = match self {
+                Self::Postgres(connection) => {
+                    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+                    sqlx::query_scalar(waiting).fetch_one(connection).await.unwrap()
+                }
+                Self::Sqlite(_) => {
+                    let running = "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'";
+                    house.column("identity", running).await[0].parse().unwrap()
+                }
+            };
+            (waiting > 0).then_some(())
+        })
+        .await;
+    }
+
     pub async fn release(self) {
         match self {
             Self::Postgres(mut connection) => {
@@ -206,15 +224,6 @@ impl House {
                 Held::Postgres(connection)
             }
         }
-    }
-
-    /// Until a write is under way that has not ended.
-    pub async fn half_way(&self) {
-        super::trying::within(Duration::from_secs(10), "a write is half way", || async {
-            let running = "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'";
-            (self.column("identity", running).await == ["1"]).then_some(())
-        })
-        .await;
     }
 }
 

@@ -183,9 +183,9 @@ async fn a_write_half_way_is_answered(house: &mut House, name: &str) {
     client.get("/platform/v1/me").await.expect(200);
     let body = json!({ "name": unique(), "publicKey": new_key(KeyKind::Ed25519).public().pem() });
     let write = Write { method: "POST", target: CLIENTS.into(), body, key: unique() };
-    let held = house.hold_standings().await;
+    let mut held = house.hold_standings().await;
     let stops = async {
-        house.half_way().await;
+        held.half_way(house).await;
         assert!(house.process(name).signal("TERM"));
         let address = house.address(name);
         within(PROGRESS, "it takes no new connections", || async {

@@ -63,11 +63,7 @@ pub fn is_certain(answer: &Answer) -> bool {
 }
 
 /// Looks every 50 ms until there is something.
-pub async fn within<T, F: Future<Output = Option<T>>>(
-    limit: Duration,
-    what: &str,
-    mut look: impl FnMut() -> F,
-) -> T {
+pub async fn within<T>(limit: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look().await {

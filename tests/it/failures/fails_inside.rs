@@ -39,9 +39,9 @@ async fn clustered_row_7_a_service_that_dies_half_way_does_not_burn_the_key() {
     let mut house = House::Clustered(Box::new(Installation::start(&[])));
     let (write, client) = (write(), house.everywhere(house.main()).remove(0));
     client.get(CLIENTS).await.expect(200);
-    let held = house.hold_standings().await;
+    let mut held = house.hold_standings().await;
     let dies = async {
-        house.half_way().await;
+        held.half_way(&house).await;
         house.kill("authz");
     };
     let (first, ()) = tokio::join!(write.attempt(&client), dies);
