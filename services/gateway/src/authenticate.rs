@@ -218,7 +218,10 @@ fn refuse_bearer(headers: &HeaderMap) -> Result<(), Fault> {
         return Ok(());
     }
     if headers.contains_key("signature") || headers.contains_key("signature-input") {
-        return Err(Fault::field("Authorization", "a request carries a signature or a bearer token, not both"));
+        return Err(Fault::field(
+            "Authorization",
+            "a request carries a signature or a bearer token, not both",
+        ));
     }
     Err(Fault::new(Code::SessionInvalid, "the session is not known here"))
 }

@@ -24,7 +24,7 @@ async fn the_catalogue_has_fifteen_roles_in_order_and_seven_bundles() {
 async fn nobody_reads_it_without_a_caller() {
     let rig = Rig::build(Place::new(Shape::Embedded).await, cache(Shape::Embedded)).await;
     let fault = told(RolesClient::new(rig.link.clone()).list_roles(ListRolesRequest {}).await).unwrap_err();
-    assert_eq!(fault.code, beem_fault::Code::SessionInvalid);
+    assert_eq!(fault.code, beem_fault::Code::CallerUnproven);
 }
 
 #[test]

@@ -12,9 +12,11 @@ mod rig;
 mod accounts;
 mod audit;
 mod clients;
+mod contended;
 mod crash;
 mod installation;
 mod keys;
+mod refused;
 mod uses;
 
 /// Each test once on SQLite and once on PostgreSQL.

@@ -8,7 +8,7 @@ use beem_caller::{
 };
 use beem_clock::{Clock, Entropy, Moment};
 use beem_database::{Database, DatabaseSettings};
-use beem_fault::Fault;
+use beem_fault::{Code, Fault};
 use beem_identity::{Environment, IdentityDeps, IdentitySettings};
 use beem_ids::RequestId;
 use beem_link::{Link, LocalService};
@@ -47,6 +47,8 @@ struct GateState {
     away: bool,
     /// The n-th call from now never comes back: before it reached authz, or after authz did it.
     hang: Option<(usize, Reached)>,
+    /// Calls of this name are answered so.
+    refused: Option<(&'static str, Code)>,
     calls: Vec<String>,
 }
 
@@ -72,12 +74,18 @@ impl Gate {
         let mut state = self.state.lock().unwrap();
         state.away = false;
         state.hang = None;
+        state.refused = None;
     }
 
     pub fn hang_at(&self, call: usize, reached: Reached) {
         let mut state = self.state.lock().unwrap();
         state.calls.clear();
         state.hang = Some((call, reached));
+    }
+
+    /// Authz says so to every call of this name.
+    pub fn refuse(&self, call: &'static str, code: Code) {
+        self.state.lock().unwrap().refused = Some((call, code));
     }
 
     /// Until the call that was to hang does.
@@ -91,15 +99,19 @@ impl Gate {
     }
 
     async fn pass(self, request: http::Request<Body>, inner: LocalService) -> http::Response<Body> {
-        let (away, hangs) = {
+        let (away, refused, hangs) = {
             let mut state = self.state.lock().unwrap();
             let name = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
             let place = state.calls.len();
+            let refused = state.refused.filter(|(call, _)| *call == name).map(|(_, code)| code);
             state.calls.push(name);
-            (state.away, state.hang.filter(|(n, _)| *n == place).map(|(_, reached)| reached))
+            (state.away, refused, state.hang.filter(|(n, _)| *n == place).map(|(_, reached)| reached))
         };
         if away {
             return Status::unavailable("authz is away").into_http();
+        }
+        if let Some(code) = refused {
+            return Status::from(Fault::new(code, "as told")).into_http();
         }
         match hangs {
             None => inner.oneshot(request).await.unwrap(),
@@ -116,7 +128,7 @@ impl Gate {
 
 /// Both services and everything they run on.
 pub struct Rig {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     identity_url: String,
     authz: Link,
     pub gate: Gate,
@@ -214,7 +226,7 @@ impl Rig {
         };
         let authz = Link::local("authz", gated, service_identity("identity", &clock), Telemetry::off());
         let identity = Identity::start(&identity_url, &authz, &clock, &entropy, None).await.unwrap();
-        Self { _folder: folder, identity_url, authz, gate, clock, entropy, identity }
+        Self { folder, identity_url, authz, gate, clock, entropy, identity }
     }
 
     /// As after `kill -9`: whatever ran is gone, another process opens the database, and leases have lapsed.
@@ -229,6 +241,19 @@ impl Rig {
         Identity::start(&self.identity_url, &self.authz, &self.clock, &self.entropy, environment).await
     }
 
+    /// Every byte the databases hold, in SQLite's files; nothing on PostgreSQL.
+    pub fn stored(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+
+    /// One number.
+    pub async fn count(&self, of: &str) -> i64 {
+        let sql = format!("SELECT count(*) AS n FROM {of}");
+        let row = beem_database::Sql::row(self.identity.db.read(), &sql, vec![]).await.unwrap().unwrap();
+        row.try_get("", "n").unwrap()
+    }
+
     /// Starts identity's background loops.
     pub fn run_tasks(&self) {
         for task in &self.identity.tasks {
@@ -239,9 +264,7 @@ impl Rig {
     /// Waits until every saga has ended, moving time on so that those given back are taken up.
     pub async fn sagas_ended(&self) {
         for _ in 0..600 {
-            let sql = "SELECT count(*) AS n FROM claims WHERE state = 'RUNNING'";
-            let row = beem_database::Sql::row(self.identity.db.read(), sql, vec![]).await.unwrap().unwrap();
-            if row.try_get::<i64>("", "n").unwrap() == 0 {
+            if self.count("claims WHERE state = 'RUNNING'").await == 0 {
                 return;
             }
             self.clock.advance_ms(1_000);
