@@ -5,6 +5,7 @@
 //! - [`ReplayStore`]: that something is used once. Never guesses: with Redis away it says so ([`Seen::StoreAway`]).
 
 mod gcra;
+mod lease;
 mod limiter;
 mod replay;
 

@@ -1,6 +1,7 @@
 //! How often: the same bucket for all gateways in Redis, or for this process.
 
 use crate::gcra::{Rate, Verdict, judge};
+use crate::lease::{Leases, Spent};
 use beem_clock::Moment;
 use beem_redis::{Away, Redis};
 use moka::sync::Cache;
@@ -29,6 +30,7 @@ struct Near {
 struct Far {
     redis: Redis,
     script: Arc<Script>,
+    leases: Leases,
 }
 
 impl Limiter {
@@ -40,12 +42,14 @@ impl Limiter {
         Self { near: Near { tats_us }, far: None }
     }
 
-    /// For all processes on one Redis. While that is away, each process limits by itself, which allows as many times
-    /// more as there are processes, and blocks nobody.
+    /// For all processes on one Redis, which each asks for many requests of a busy key at once: see [`Leases`] for what
+    /// that does to a limit. While Redis is away, each process limits by itself, which allows as many times more as there
+    /// are processes, and blocks nobody.
     #[must_use]
     pub fn in_redis(redis: Redis, max_keys: u64) -> Self {
         let script = Arc::new(Script::new(include_str!("limiter.lua")));
-        Self { far: Some(Far { redis, script }), ..Self::in_process(max_keys) }
+        let leases = Leases::new(max_keys, Duration::from_secs(IDLE_S));
+        Self { far: Some(Far { redis, script, leases }), ..Self::in_process(max_keys) }
     }
 
     /// Counts one request of `key` (with its area: `address:192.0.2.1`, `client:<id>`) and judges it. A refused one does
@@ -77,10 +81,21 @@ impl Near {
 
 impl Far {
     async fn check(&self, key: &str, rate: Rate, now: Moment) -> Result<Verdict, Away> {
+        let taking = match self.leases.spend(key, rate, now) {
+            Spent::One(verdict) => return Ok(verdict),
+            Spent::None(taking) => taking,
+        };
         let mut invocation = self.script.key(self.redis.key("rate", key.as_bytes()));
         invocation.arg(rate.interval_us()).arg(rate.window_us()).arg(now.unix_ms().saturating_mul(1000));
-        let (allowed, remaining, full_in_us, retry_in_us): (i64, i64, i64, i64) =
+        invocation.arg(taking.wanted());
+        let (granted, remaining, full_in_us, retry_in_us): (i64, i64, i64, i64) =
             self.redis.script(&invocation).await?;
-        Ok(Verdict::new(rate, allowed == 1, remaining, full_in_us, retry_in_us))
+        if granted < 1 {
+            return Ok(Verdict::new(rate, false, 0, full_in_us, retry_in_us));
+        }
+        let spare = granted.saturating_sub(1);
+        let full_in_us = full_in_us.saturating_sub(rate.interval_us().saturating_mul(spare));
+        taking.keep(spare, now.unix_ms().saturating_mul(1000).saturating_add(full_in_us));
+        Ok(Verdict::new(rate, true, remaining.saturating_add(spare), full_in_us, 0))
     }
 }

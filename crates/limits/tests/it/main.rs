@@ -69,6 +69,87 @@ async fn two_gateways_share_a_bucket_in_redis() {
     assert!(!two.check("k", RATE, NOW).await.allowed);
 }
 
+/// Leases of these are 31 requests.
+const BUSY: Rate = Rate { per_s: 500, burst: 1_000 };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_gives_the_verdicts_of_the_bucket() {
+    let server = Server::start().unwrap();
+    let (near, far) = (Limiter::in_process(100), Limiter::in_redis(connect(&server).unwrap(), 100));
+    for step in 0..2_500_i64 {
+        // Faster than the rate, then slower, then after a pause.
+        let at = NOW.plus_ms(if step < 2_200 { step / 2 } else { 5_000 + step * 3 });
+        let (a, b) = (near.check("client:a", BUSY, at).await, far.check("client:a", BUSY, at).await);
+        assert_eq!(a, b, "step {step}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leased_requests_need_no_redis() {
+    let mut server = Server::start().unwrap();
+    let redis = connect(&server).unwrap();
+    let limiter = Limiter::in_redis(redis.clone(), 100);
+    assert_eq!(limiter.check("k", BUSY, NOW).await.remaining, 999);
+    server.kill();
+    for n in 1..31 {
+        assert_eq!(limiter.check("k", BUSY, NOW).await.remaining, 999 - n);
+    }
+    assert!(!redis.is_away(), "redis was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_gateways_lease_is_counted_once() {
+    let server = Server::start().unwrap();
+    let gateways = [1, 2].map(|_| Limiter::in_redis(connect(&server).unwrap(), 100));
+    let mut allowed = 0;
+    for n in 0..2_100 {
+        allowed += usize::from(gateways[n % 2].check("k", BUSY, NOW).await.allowed);
+    }
+    assert_eq!(allowed, 1_000, "all of the burst and nothing more");
+    let later = NOW.plus_ms(100);
+    for n in 0..200 {
+        allowed += usize::from(gateways[n % 2].check("k", BUSY, later).await.allowed);
+    }
+    assert_eq!(allowed, 1_050, "and what came back since");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_requests_take_one_lease_at_a_time() {
+    let server = Server::start().unwrap();
+    let limiter = Limiter::in_redis(connect(&server).unwrap(), 100);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let limiter = limiter.clone();
+        tasks.spawn(async move { limiter.check("k", BUSY, NOW).await.allowed });
+    }
+    assert!(tasks.join_all().await.into_iter().all(|allowed| allowed));
+    let other = Limiter::in_redis(connect(&server).unwrap(), 100);
+    let remaining = other.check("k", BUSY, NOW).await.remaining;
+    assert!(
+        (669..700).contains(&remaining),
+        "300 were used, at most 30 are held in advance: {remaining} remain"
+    );
+}
+
+/// A request that is given up while Redis is asked must not keep the key from ever being leased again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_given_up_does_not_end_leasing() {
+    let mut server = Server::start().unwrap();
+    let redis = connect(&server).unwrap();
+    let limiter = Limiter::in_redis(redis.clone(), 100);
+    assert!(limiter.check("other", BUSY, NOW).await.allowed);
+    server.pause();
+    let asked = tokio::time::timeout(Duration::from_millis(50), limiter.check("k", BUSY, NOW)).await;
+    assert!(asked.is_err());
+    server.resume();
+    assert!(limiter.check("k", BUSY, NOW).await.allowed);
+    server.kill();
+    for _ in 1..31 {
+        assert!(limiter.check("k", BUSY, NOW).await.allowed);
+    }
+    assert!(!redis.is_away(), "redis was asked");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_redis_away_a_limiter_limits_by_itself_and_recovers() {
     let mut server = Server::start().unwrap();
