@@ -88,6 +88,17 @@ impl Verifier {
         Self { keys }
     }
 
+    /// The version that an encoded [`SignedStanding`] is signed for, whatever its times; nothing when it is not authz's, or
+    /// not about `asked`.
+    pub(crate) fn version_in(&self, encoded: &[u8], asked: PrincipalId) -> Option<u64> {
+        let signed = SignedStanding::decode(encoded).ok()?;
+        let signature = Signature::from_slice(&signed.signature).ok()?;
+        let bytes = in_context(&signed.entry);
+        self.keys.iter().find(|key| key.verify_strict(&bytes, &signature).is_ok())?;
+        let standing = StandingEntry::decode(signed.entry.as_slice()).ok()?.standing?;
+        (standing.principal_id.parse() == Ok(asked)).then_some(standing.version)
+    }
+
     /// Judges an entry that was read or sent as the standing of `asked`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Where entries are: `set if newer`, and nothing else ever overwrites one.
 
-use crate::entry::SignedEntry;
+use crate::entry::{SignedEntry, Verifier};
 use beem_ids::PrincipalId;
 use beem_redis::{Away, Redis};
 use moka::ops::compute::{CompResult, Op};
@@ -72,6 +72,27 @@ impl StandingCache {
                 let stored: bool = redis.script(&put).await?;
                 Ok(if stored { Put::Stored } else { Put::OlderThanCached })
             }
+        }
+    }
+
+    /// [`StandingCache::put_if_newer`] for authz, which knows better: what keeps its entry out must itself be signed and as
+    /// new. A store that somebody wrote into may pretend to any version; that is taken out, and the entry put again.
+    ///
+    /// # Errors
+    /// [`Away`]: whether it was stored is unknown.
+    pub async fn publish(&self, entry: &SignedEntry, verifier: &Verifier) -> Result<Put, Away> {
+        let put = self.put_if_newer(entry).await?;
+        if put == Put::Stored {
+            return Ok(put);
+        }
+        match self.get(entry.principal).await? {
+            Some(found) if verifier.version_in(&found, entry.principal).is_none_or(|v| v < entry.version) => {
+                self.discard(entry.principal, &found).await?;
+                self.put_if_newer(entry).await
+            }
+            // Gone meanwhile, or rightly there.
+            None => self.put_if_newer(entry).await,
+            Some(_) => Ok(put),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use crate::domain::Standing;
 use crate::{store, wire};
-use beem_cache::{SignedEntry, StandingCache};
+use beem_cache::{SignedEntry, StandingCache, Verifier};
 use beem_clock::{Clock, Moment};
 use beem_database::Database;
 use beem_fault::{Fault, Result};
@@ -80,7 +80,8 @@ impl Publisher {
     /// The answer "there is a newer one" is as good: then a later change has passed this one by.
     async fn publish(&self, standing: &Standing, issued_at: Moment) -> Result<()> {
         let entry = self.sign(standing, issued_at)?;
-        self.cache.put_if_newer(&entry).await.map_err(Fault::unavailable)?;
+        let verifier = Verifier::new(vec![self.key.verifying_key()]);
+        self.cache.publish(&entry, &verifier).await.map_err(Fault::unavailable)?;
         self.database.write(|tx| Box::pin(store::mark_published(tx, standing))).await
     }
 

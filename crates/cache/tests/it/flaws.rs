@@ -1,7 +1,7 @@
 //! Entries that lie, and fills that come too late.
 
 use crate::rig::{LIFE_MS, Rig, gateway, in_redis, is_unavailable, rig, roles};
-use beem_cache::{COPY_LIFE, Put, SignedEntry, StandingCache};
+use beem_cache::{COPY_LIFE, Put, SignedEntry, StandingCache, Verifier};
 use beem_testkit::redis::Server;
 use ed25519_dalek::SigningKey;
 use prost::Message;
@@ -118,4 +118,20 @@ async fn an_answer_of_the_source_is_believed_no_more_than_the_cache() {
     let forged = SignedEntry::issue(&stranger, standing, rig.clock.now(), LIFE_MS).unwrap();
     *rig.authz.lie.lock().unwrap() = Some(forged.signed);
     assert!(is_unavailable(&rig.gateway.fresh(rig.principal).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pretended_version_does_not_keep_out_what_authz_publishes() {
+    let server = Server::start().unwrap();
+    let rig = rig(in_redis(&server));
+    let old = rig.authz.commit(rig.principal, 1, 0b11);
+    let new = rig.authz.commit(rig.principal, 2, 0b01);
+    let verifier = Verifier::new(vec![rig.authz.key.verifying_key()]);
+    // A genuine entry under a version that it does not have.
+    plant(&server, &rig, 1_000_000, &old.signed.encode_to_vec()).await;
+    assert_eq!(rig.cache.put_if_newer(&new).await.unwrap(), Put::OlderThanCached);
+    assert_eq!(rig.cache.publish(&new, &verifier).await.unwrap(), Put::Stored);
+    assert_eq!(roles(gateway(&rig.authz, &rig.cache).get(rig.principal).await), 0b01);
+    // What is rightly newer stays.
+    assert_eq!(rig.cache.publish(&old, &verifier).await.unwrap(), Put::OlderThanCached);
 }
