@@ -99,7 +99,7 @@ async fn remote(channel: Channel, request: http::Request<Body>, began: Instant) 
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(answer) => return answer,
+            Ok(answer) => return answer.map(|body| Body::new(body.map_err(broken_off))),
             Err(error) if !was_sent(&error) && began.elapsed() < RETRY_FOR => sleep(RETRY_PAUSE).await,
             // The channel keeps the deadline, too, and may be a moment before us.
             Err(error) if is_late(&error) => return late(),
@@ -136,6 +136,13 @@ fn was_sent(error: &(dyn StdError + 'static)) -> bool {
         next = cause.source();
     }
     true
+}
+
+/// A peer that dies in the middle of its answer is away, and whether it did what it was asked is unknown. The transport
+/// would call it an internal error, or an unknown one.
+fn broken_off(status: Status) -> Status {
+    tracing::debug!(%status, "an answer broke off");
+    away()
 }
 
 fn is_late(error: &(dyn StdError + 'static)) -> bool {

@@ -144,6 +144,31 @@ async fn a_peer_that_is_away_is_unavailable_and_one_that_comes_back_is_found() {
 }
 
 #[tokio::test]
+async fn a_peer_that_dies_in_the_middle_of_its_answer_is_unavailable() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let peer = beem_runtime::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake(socket).await.unwrap();
+        let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+        let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+        let body = respond.send_response(head, false).unwrap();
+        // The head goes out while the connection is driven; then the process is gone, with everything it held.
+        let _ = tokio::time::timeout(Duration::from_millis(100), connection.accept()).await;
+        drop(connection);
+        drop(body);
+    });
+    let target = beem_link::RemoteTarget { url, name: "authz".into(), tls: None };
+    let key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]);
+    let identity = beem_caller::ServiceIdentity::new("hooks", key, beem_clock::Clock::System);
+    let telemetry = beem_telemetry::Telemetry::off();
+    let link = beem_link::Link::remote("authz", beem_link::connect(&target).unwrap(), identity, telemetry);
+    let mut feed = beem_proto::events::v1::feed_client::FeedClient::new(link);
+    assert_eq!(code(feed.subscribe(SubscribeRequest::default()).await), Code::Unavailable);
+    peer.await.unwrap();
+}
+
+#[tokio::test]
 async fn health_and_reflection_need_no_caller() {
     use tonic_health::pb::HealthCheckRequest;
     use tonic_health::pb::health_client::HealthClient;
