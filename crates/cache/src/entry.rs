@@ -92,18 +92,12 @@ impl Verifier {
     /// not about `asked`.
     pub(crate) fn version_in(&self, encoded: &[u8], asked: PrincipalId) -> Option<u64> {
         let signed = SignedStanding::decode(encoded).ok()?;
-        let signature = Signature::from_slice(&signed.signature).ok()?;
-        let bytes = in_context(&signed.entry);
-        self.keys.iter().find(|key| key.verify_strict(&bytes, &signature).is_ok())?;
-        let standing = StandingEntry::decode(signed.entry.as_slice()).ok()?.standing?;
-        (standing.principal_id.parse() == Ok(asked)).then_some(standing.version)
+        let (standing, _) = self.signed_about(&signed, asked).ok()?;
+        Some(standing.version)
     }
 
-    /// Judges an entry that was read or sent as the standing of `asked`.
-    ///
-    /// # Errors
-    /// What is wrong with it. That it is [`Flaw::RolledBack`] only a reader with a memory can tell.
-    pub fn verify(&self, signed: SignedStanding, asked: PrincipalId, now: Moment) -> Result<Verified, Flaw> {
+    /// What authz signed about `asked`: the standing, and when it was issued and ends.
+    fn signed_about(&self, signed: &SignedStanding, asked: PrincipalId) -> Result<(Standing, Times), Flaw> {
         let signature = Signature::from_slice(&signed.signature).map_err(|_| Flaw::Malformed)?;
         let bytes = in_context(&signed.entry);
         if !self.keys.iter().any(|key| key.verify_strict(&bytes, &signature).is_ok()) {
@@ -115,8 +109,19 @@ impl Verifier {
         if principal != asked {
             return Err(Flaw::OtherPrincipal);
         }
-        let (issued_at, not_after) =
-            (Moment::from_unix_ms(entry.issued_at_ms), Moment::from_unix_ms(entry.not_after_ms));
+        let times = Times {
+            issued_at: Moment::from_unix_ms(entry.issued_at_ms),
+            not_after: Moment::from_unix_ms(entry.not_after_ms),
+        };
+        Ok((standing, times))
+    }
+
+    /// Judges an entry that was read or sent as the standing of `asked`.
+    ///
+    /// # Errors
+    /// What is wrong with it. That it is [`Flaw::RolledBack`] only a reader with a memory can tell.
+    pub fn verify(&self, signed: SignedStanding, asked: PrincipalId, now: Moment) -> Result<Verified, Flaw> {
+        let (standing, Times { issued_at, not_after }) = self.signed_about(&signed, asked)?;
         if issued_at.ms_since(now) > SKEW_MAX_MS {
             return Err(Flaw::FromTheFuture);
         }
@@ -127,8 +132,17 @@ impl Verifier {
             return Err(Flaw::Outlived);
         }
         let version = standing.version;
-        Ok(Verified { standing, entry: SignedEntry { principal, version, issued_at, not_after, signed } })
+        Ok(Verified {
+            standing,
+            entry: SignedEntry { principal: asked, version, issued_at, not_after, signed },
+        })
     }
+}
+
+/// From when to when an entry may be used.
+struct Times {
+    issued_at: Moment,
+    not_after: Moment,
 }
 
 fn in_context(entry: &[u8]) -> Vec<u8> {

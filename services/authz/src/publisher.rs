@@ -27,6 +27,8 @@ pub(crate) struct Publisher {
     database: Database,
     cache: StandingCache,
     key: SigningKey,
+    /// Of the same key: what the cache holds is believed no more here than at a gateway.
+    verifier: Verifier,
     clock: Clock,
     /// How long an entry may be used.
     life_ms: i64,
@@ -43,7 +45,8 @@ impl Publisher {
         life_ms: i64,
         telemetry: Telemetry,
     ) -> Self {
-        Self { database, cache, key, clock, life_ms, telemetry, behind: Notify::new() }
+        let verifier = Verifier::new(vec![key.verifying_key()]);
+        Self { database, cache, key, verifier, clock, life_ms, telemetry, behind: Notify::new() }
     }
 
     /// Now, as entries count it: taken before the table is read, so that an entry never outlives what it says.
@@ -80,8 +83,7 @@ impl Publisher {
     /// The answer "there is a newer one" is as good: then a later change has passed this one by.
     async fn publish(&self, standing: &Standing, issued_at: Moment) -> Result<()> {
         let entry = self.sign(standing, issued_at)?;
-        let verifier = Verifier::new(vec![self.key.verifying_key()]);
-        self.cache.publish(&entry, &verifier).await.map_err(Fault::unavailable)?;
+        self.cache.publish(&entry, &self.verifier).await.map_err(Fault::unavailable)?;
         self.database.write(|tx| Box::pin(store::mark_published(tx, standing))).await
     }
 

@@ -91,11 +91,10 @@ impl Authenticator {
 
     /// The first label whose keyid is a known client; other labels are somebody else's and are left alone.
     async fn known<'c>(&self, candidates: &'c Candidates) -> Result<(&'c Candidate, Held), Fault> {
-        for candidate in candidates.iter().take(KEYIDS_TRIED) {
-            let client = candidate.keyid().and_then(|keyid| keyid.parse::<ClientId>().ok());
-            if let Some(client) = client
-                && let Some(held) = self.credentials.get(client).await?
-            {
+        // A keyid that cannot be a client's costs nothing, and must not use up a look.
+        let possible = candidates.iter().filter_map(|c| Some((c, c.keyid()?.parse::<ClientId>().ok()?)));
+        for (candidate, client) in possible.take(KEYIDS_TRIED) {
+            if let Some(held) = self.credentials.get(client).await? {
                 return Ok((candidate, held));
             }
         }

@@ -243,6 +243,15 @@ async fn the_first_known_label_is_judged(rig: &Rig) {
     assert_eq!(username(answer), one.creds.client_id);
     let answer = both(signed(&two, "a", &date), signed(&one, "b", &date)).send().await;
     assert_eq!(username(answer), two.creds.client_id);
+    // Labels of somebody else, however many stand before ours, are left alone.
+    let foreign =
+        |n: u8| (format!("f{n}=();created={};keyid=\"proxy {n}\"", now_s()), format!("f{n}=:AAAA:"));
+    let (mut ours, others) = (signed(&one, "ours", &date), [1, 2, 3].map(foreign));
+    for (input, signature) in others {
+        (ours.1, ours.2) = (format!("{input}, {}", ours.1), format!("{signature}, {}", ours.2));
+    }
+    let wire = ours.0.header("signature-input", ours.1).header("signature", ours.2);
+    assert_eq!(username(wire.send().await), one.creds.client_id);
     let mut bad = signed(&two, "a", &date);
     bad.2 = bad.2.replacen("a=:", "a=:AAAA", 1);
     both(bad, signed(&one, "b", &date)).send().await.refused(401, "signature-invalid");
