@@ -8,6 +8,7 @@ use crate::http_load::Connection;
 use crate::measure::{Meter, Sample, WORKERS, sample};
 use crate::process::Measured;
 use crate::report::{Row, table};
+use crate::setting;
 use beem_signing::{Algorithm, KeyKind};
 use beem_tests::cluster_keys::ClusterKeys;
 use beem_tests::{Client, Rig};
@@ -164,11 +165,4 @@ fn goals(rows: &[Row], before_kb: [u64; 2], after_kb: [u64; 2]) {
 
 fn process(rig: &mut Rig, name: &'static str, member: &str) -> Result<Measured, String> {
     Ok(Measured { name, pid: rig.cluster_mut().process(member)?.pid() })
-}
-
-fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
-    match std::env::var(name) {
-        Ok(text) => text.parse().map_err(|_| format!("{name}: {text} is no number")),
-        Err(_) => Ok(default),
-    }
 }

@@ -2,6 +2,7 @@
 //! and of an answer only its status and length are read.
 
 use beem_tests::Wire;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,8 +28,22 @@ impl Connection {
 
     /// Sends a request and reads its whole answer, which has to be 200.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<(), String> {
+        self.exchange_for(request, 200).await
+    }
+
+    /// The same for another status.
+    pub async fn exchange_for(&mut self, request: &[u8], status: u16) -> Result<(), String> {
         let exchange = tokio::time::timeout(LIMIT, self.try_exchange(request)).await;
-        exchange.map_err(|_| "no answer".to_owned())?
+        exchange.map_err(|_| "no answer".to_owned())??;
+        let expected = self.received.starts_with(format!("HTTP/1.1 {status} ").as_bytes());
+        if expected { Ok(()) } else { Err(String::from_utf8_lossy(&self.received).into_owned()) }
+    }
+
+    /// The body of the last answer.
+    pub fn json(&self) -> Result<Value, String> {
+        let end = self.received.windows(HEAD_END.len()).position(|w| w == HEAD_END);
+        let body = end.and_then(|end| self.received.get(end + HEAD_END.len()..)).unwrap_or_default();
+        serde_json::from_slice(body).map_err(|e| e.to_string())
     }
 
     async fn try_exchange(&mut self, request: &[u8]) -> Result<(), String> {
@@ -37,8 +52,7 @@ impl Connection {
         loop {
             let read = self.stream.read_buf(&mut self.received).await.map_err(|e| e.to_string())?;
             if whole(&self.received)? {
-                let ok = self.received.starts_with(b"HTTP/1.1 200 ");
-                return if ok { Ok(()) } else { Err(String::from_utf8_lossy(&self.received).into_owned()) };
+                return Ok(());
             }
             if read == 0 {
                 return Err("the connection ended".into());
@@ -47,13 +61,16 @@ impl Connection {
     }
 }
 
-/// A signed request as it goes out.
+/// A request as it goes out.
 pub fn bytes(wire: &Wire) -> Vec<u8> {
     let mut head = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", wire.method, wire.target, wire.host);
     for (name, value) in &wire.headers {
         head += &format!("{name}: {value}\r\n");
     }
-    (head + "\r\n").into_bytes()
+    if !wire.body.is_empty() {
+        head += &format!("content-length: {}\r\n", wire.body.len());
+    }
+    [(head + "\r\n").as_bytes(), &wire.body].concat()
 }
 
 /// Whether these are all bytes of an answer that gives its length.

@@ -2,13 +2,19 @@
 //! busy machine is no failed test.
 #![expect(clippy::print_stdout, reason = "a command line talks to who called it")]
 
+mod bulk;
 mod cold;
+mod distribution;
+mod enumeration;
 mod gateway;
 mod grpc_load;
 mod http_load;
+mod identity;
+mod installation;
 mod measure;
 mod process;
 mod report;
+mod scale;
 
 use std::process::ExitCode;
 
@@ -16,13 +22,20 @@ const HELP: &str = "\
 cargo xtask bench NAME
 
   gateway    requests a second and CPU a request: gRPC directly, through the gateway (Ed25519, RSA, P-256; cold), embedded
+  identity   whether times tell which addresses exist; what 100,000 users and clients cost beside 100 (both: or one of
+             `identity enumeration`, `identity scale`)
 
-BEEM_BENCH_ROUNDS (5) and BEEM_BENCH_ROUND_MS (2000): how often and how long everything is measured in turn";
+gateway: BEEM_BENCH_ROUNDS (5) and BEEM_BENCH_ROUND_MS (2000): how often and how long everything is measured in turn
+identity: BEEM_BENCH_SAMPLES (300): how often everything is measured for its distribution; BEEM_BENCH_ROUNDS (6);
+BEEM_BENCH_PRINCIPALS (100000): the large installation";
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match names.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["gateway"] => run(gateway::run()),
+        ["identity"] => run(identity::run()),
+        ["identity", "enumeration"] => run(enumeration::run()),
+        ["identity", "scale"] => run(scale::run()),
         _ => Err(HELP.to_owned()),
     };
     match outcome {
@@ -31,6 +44,14 @@ fn main() -> ExitCode {
             eprintln!("{why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A number from the environment.
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
+    match std::env::var(name) {
+        Ok(text) => text.parse().map_err(|_| format!("{name}: {text} is no number")),
+        Err(_) => Ok(default),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the kernel knows of a process: its CPU time and its memory.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 /// Clock ticks a second in `/proc/<pid>/stat`: `USER_HZ`, 100 on every Linux there is.
@@ -25,6 +26,20 @@ impl Measured {
         both.ok_or_else(|| format!("{path}: {text}"))
     }
 
+    /// CPU time of each thread so far, nanoseconds (`/proc/<pid>/task/<tid>/schedstat`): for what is too short for ticks.
+    /// None where the kernel does not count it.
+    pub fn thread_cpu(&self) -> Option<ThreadCpu> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?;
+        let mut threads = BTreeMap::new();
+        for task in tasks.flatten() {
+            // A thread may end at any time.
+            let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+            let spent_ns = text.split(' ').next()?.parse().ok()?;
+            threads.insert(task.file_name().to_str()?.parse().ok()?, spent_ns);
+        }
+        (!threads.is_empty()).then_some(ThreadCpu(threads))
+    }
+
     /// Resident memory, kilobytes of 1024.
     pub fn resident_kb(&self) -> Result<u64, String> {
         let path = format!("/proc/{}/status", self.pid);
@@ -32,5 +47,18 @@ impl Measured {
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let value = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
         value.ok_or_else(|| format!("{path} has no VmRSS"))
+    }
+}
+
+/// CPU time by thread.
+#[derive(Clone, Debug)]
+pub struct ThreadCpu(BTreeMap<u32, u64>);
+
+impl ThreadCpu {
+    /// What was spent since, microseconds, threads that ended meanwhile left out.
+    pub fn us_since(&self, earlier: &Self) -> f64 {
+        let spent = |(tid, ns): (&u32, &u64)| ns.saturating_sub(earlier.0.get(tid).copied().unwrap_or(0));
+        let spent: u64 = self.0.iter().map(spent).sum();
+        std::time::Duration::from_nanos(spent).as_secs_f64() * 1e6
     }
 }

@@ -2,9 +2,11 @@
 //! has an installation of its own, down to PostgreSQL and Redis.
 
 pub mod installation;
+mod guests;
 mod keep_alive;
 mod kills;
 mod outages;
+mod people;
 mod stops;
 pub mod trying;
 mod writers;

@@ -55,10 +55,15 @@ fn prepared() -> PathBuf {
     })
 }
 
+/// The interpreter with what `foreign/requirements.txt` lists.
+pub fn python() -> PathBuf {
+    prepared().join("python/bin/python")
+}
+
 impl Foreign {
     fn command(self) -> Command {
         let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign");
-        let python = || Command::new(prepared().join("python/bin/python"));
+        let python = || Command::new(python());
         let mut command = match self {
             Self::Python | Self::Documented => python(),
             Self::Node => Command::new("node"),

@@ -16,5 +16,6 @@ mod flows;
 mod foreign;
 mod matrix;
 mod operators;
+mod people;
 mod revocation;
 mod signed_requests;

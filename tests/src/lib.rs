@@ -4,6 +4,8 @@
 //!
 //! - [`rig::Rig`]: an installation; [`rig::Rig::embedded`] and [`rig::Rig::clustered`] are shared by a whole test binary.
 //! - [`client::Client`]: signs and sends as one client; [`forge::Forge`]: the same with every part of it open to change.
+//! - [`people::Person`]: somebody who was invited and signs in; [`caller::Caller`]: a client, a session or a visitor;
+//!   [`mailbox`]: the mails an installation sent; [`totp`]: codes of second factors.
 //! - [`wire`]: the bytes of a request as they go out, and the answer.
 //! - [`cluster_keys`]: what a process of a cluster holds, to call the services behind the gateway directly.
 #![allow(
@@ -15,6 +17,7 @@
     reason = "all of this is for tests: what they cannot do without stops them"
 )]
 
+pub mod caller;
 pub mod client;
 pub mod cluster_keys;
 pub mod collector;
@@ -22,14 +25,22 @@ pub mod creds;
 pub mod embedded;
 pub mod forge;
 pub mod grpc;
+pub mod household;
+pub mod mailbox;
+pub mod people;
 pub mod raw_grpc;
 pub mod rig;
 pub mod shapes;
+pub mod totp;
 pub mod wire;
 
+pub use caller::{Caller, Session, Visitor, ask};
 pub use client::Client;
 pub use creds::Creds;
 pub use forge::Forge;
+pub use household::{Household, trail};
+pub use mailbox::Mailbox;
+pub use people::Person;
 pub use rig::Rig;
 pub use wire::{Answer, Wire};
 

@@ -1,13 +1,16 @@
-//! An installation under test, embedded or clustered, with what tests do to it. Two of each shape are shared by a whole test
-//! binary: plain ones, and guarded ones that stand behind a trusted proxy and have low limits. Whoever stops or
-//! kills something starts an installation of its own.
+//! An installation under test, embedded or clustered, with what tests do to it. Three of each shape are shared by a whole
+//! test binary: plain ones; guarded ones that stand behind a trusted proxy and have low limits; and ones for people, who
+//! come from somewhere each, as a trusted proxy tells, so that nobody's failed sign-ins delay another. Whoever stops
+//! or kills something starts an installation of its own.
 
 use crate::client::Client;
 use crate::creds::{Creds, new_key};
 use crate::embedded::Embedded;
+use crate::mailbox::Mailbox;
 use beem_roles::Role;
 use beem_signing::KeyKind;
 use beem_testkit::cluster::{Cluster, Options, beem_bin};
+use beem_testkit::folder::RunFolder;
 use beem_testkit::{postgres, redis};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -28,6 +31,9 @@ pub const GUARDED_ADDRESS_PER_S: u32 = 8;
 /// What callers call a guarded installation; both gateways of its cluster.
 pub const GUARDED_ORIGIN: &str = "http://beem.test";
 
+const TRUSTED_PROXIES: &str = "BEEM__GATEWAY__TRUSTED_PROXIES";
+/// Where a cluster's mails go; the embedded shape has them in its data directory.
+pub const MAIL_FOLDER: &str = "BEEM__MAIL__FOLDER";
 const PUBLIC_ORIGINS: &str = "BEEM__GATEWAY__PUBLIC_ORIGINS";
 
 /// Where a gateway is.
@@ -53,7 +59,10 @@ pub struct Rig {
     pub gateways: Vec<Gateway>,
     /// The first account's client, with all 15 roles.
     pub main: Creds,
+    /// What it has sent.
+    pub mailbox: Mailbox,
     accounts: AtomicU32,
+    _mail: Option<RunFolder>,
 }
 
 type Shared = OnceLock<Result<Rig, String>>;
@@ -86,6 +95,18 @@ impl Rig {
         shared(&RIG, || Self::start_clustered_with(&guarded(), Some(GUARDED_ORIGIN), true))
     }
 
+    /// The embedded installation for people.
+    pub fn people_embedded() -> &'static Self {
+        static RIG: Shared = OnceLock::new();
+        shared(&RIG, || Self::start_embedded_with(&proxied(&[]), true))
+    }
+
+    /// The cluster for people.
+    pub fn people_clustered() -> &'static Self {
+        static RIG: Shared = OnceLock::new();
+        shared(&RIG, || Self::start_clustered_with(&proxied(&[]), None, true))
+    }
+
     /// An embedded installation of the caller's own, with these settings (`BEEM__…`); it ends on drop.
     #[must_use]
     pub fn start_embedded(settings: &[(&str, &str)]) -> Self {
@@ -106,7 +127,8 @@ impl Rig {
         if said != url {
             return Err(format!("client.json says {said}, callers use {url}"));
         }
-        Self::of(Shape::Embedded(Box::new(embedded)), vec![Gateway { url, address }], main)
+        let mailbox = Mailbox { folder: embedded.data_dir().join("mail") };
+        Self::of(Shape::Embedded(Box::new(embedded)), vec![Gateway { url, address }], main, mailbox, None)
     }
 
     fn start_clustered_with(
@@ -115,7 +137,10 @@ impl Rig {
         ends_with_thread: bool,
     ) -> Result<Self, String> {
         let mut options = Options::new(beem_bin(), postgres::shared(), redis::fresh_database());
+        let mail = RunFolder::create()?;
+        let mailbox = Mailbox { folder: mail.path().join("mail") };
         options.envs = settings.to_vec();
+        options.envs.push((MAIL_FOLDER.into(), mailbox.folder.display().to_string()));
         options.ends_with_thread = ends_with_thread;
         let mut cluster = Cluster::start(&options)?;
         let mut gateways = Vec::new();
@@ -129,11 +154,17 @@ impl Rig {
             gateways.push(Gateway { url, address });
         }
         let (main, _) = Creds::load(&cluster.create_account("Main", "credentials")?)?;
-        Self::of(Shape::Clustered(Box::new(cluster)), gateways, main)
+        Self::of(Shape::Clustered(Box::new(cluster)), gateways, main, mailbox, Some(mail))
     }
 
-    fn of(shape: Shape, gateways: Vec<Gateway>, main: Creds) -> Result<Self, String> {
-        Ok(Self { shape, gateways, main, accounts: AtomicU32::new(0) })
+    fn of(
+        shape: Shape,
+        gateways: Vec<Gateway>,
+        main: Creds,
+        mailbox: Mailbox,
+        mail: Option<RunFolder>,
+    ) -> Result<Self, String> {
+        Ok(Self { shape, gateways, main, mailbox, accounts: AtomicU32::new(0), _mail: mail })
     }
 
     /// The main client at the first gateway.
@@ -163,8 +194,14 @@ impl Rig {
     /// Another account, with its first client of all 15 roles, made by `beem admin`.
     #[must_use]
     pub fn new_account(&self) -> Creds {
+        Creds::load(&self.make_account()).unwrap().0
+    }
+
+    /// Makes an account; the folder of its credentials.
+    #[must_use]
+    pub fn make_account(&self) -> PathBuf {
         let name = format!("account-{}", self.accounts.fetch_add(1, Ordering::Relaxed));
-        let folder = match &self.shape {
+        match &self.shape {
             Shape::Clustered(cluster) => cluster.create_account(&name, &name).unwrap(),
             Shape::Embedded(embedded) => {
                 let folder = embedded.data_dir().with_file_name(&name);
@@ -182,8 +219,7 @@ impl Rig {
                 assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
                 folder
             }
-        };
-        Creds::load(&folder).unwrap().0
+        }
     }
 
     /// Runs the binary to its end against this installation: `--data-dir` or the operator's `--config` is added.
@@ -269,8 +305,14 @@ fn guarded() -> Vec<(String, String)> {
     more(&[
         ("BEEM__GATEWAY__RATES__CLIENT_PER_S", &GUARDED_CLIENT_PER_S.to_string()),
         ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", &GUARDED_ADDRESS_PER_S.to_string()),
-        ("BEEM__GATEWAY__TRUSTED_PROXIES", "[\"127.0.0.1/32\"]"),
+        (TRUSTED_PROXIES, "[\"127.0.0.1/32\"]"),
     ])
+}
+
+/// Behind a trusted proxy, without limits that a test reaches, and with these settings.
+#[must_use]
+pub fn proxied(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    [unlimited(), more(&[(TRUSTED_PROXIES, "[\"127.0.0.1/32\"]")]), more(settings)].concat()
 }
 
 /// Starts a gateway of a cluster again under another public name, beside its address.

@@ -38,3 +38,22 @@ macro_rules! on_both_guarded_shapes {
         }
     };
 }
+
+/// The same on the installations for people: see [`crate::Rig::people_embedded`].
+#[macro_export]
+macro_rules! on_both_peoples_shapes {
+    ($($name:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::Rig::people_embedded()).await;
+            })+
+        }
+        mod clustered {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::Rig::people_clustered()).await;
+            })+
+        }
+    };
+}

@@ -1,7 +1,7 @@
 //! Who acts: the principal as the gateway proved it.
 
 use beem_fault::Fault;
-use beem_ids::{AccountId, PrincipalId, RequestId};
+use beem_ids::{AccountId, PrincipalId, RequestId, SessionId};
 use beem_proto::access::v1 as wire;
 use beem_roles::RoleSet;
 use std::net::IpAddr;
@@ -24,6 +24,18 @@ pub struct Actor {
     pub key_fingerprint: String,
     /// The request key of a write; empty on reads.
     pub request_key: String,
+    /// None for a client.
+    pub session: Option<SessionId>,
+}
+
+/// Who calls a public method: nobody that is known, from somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// After trusted proxies.
+    pub address: IpAddr,
+    pub request: RequestId,
+    /// As sent, cut to 200 characters; empty when there was none.
+    pub user_agent: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +98,7 @@ impl Actor {
             request_id: self.request.to_string(),
             key_fingerprint: self.key_fingerprint.clone(),
             request_key: self.request_key.clone(),
+            session_id: self.session.map(|s| s.to_string()).unwrap_or_default(),
         }
     }
 
@@ -110,6 +123,32 @@ impl Actor {
             request: actor.request_id.parse().map_err(|_| bad("request id"))?,
             key_fingerprint: actor.key_fingerprint.clone(),
             request_key: actor.request_key.clone(),
+            session: match actor.session_id.as_str() {
+                "" => None,
+                id => Some(id.parse().map_err(|_| bad("session"))?),
+            },
+        })
+    }
+}
+
+impl Visitor {
+    #[must_use]
+    pub fn to_wire(&self) -> wire::Visitor {
+        wire::Visitor {
+            address: self.address.to_string(),
+            request_id: self.request.to_string(),
+            user_agent: self.user_agent.clone(),
+        }
+    }
+
+    /// # Errors
+    /// `internal`, as [`Actor::from_wire`].
+    pub fn from_wire(visitor: &wire::Visitor) -> Result<Self, Fault> {
+        let bad = |what: &str| Fault::internal(format!("a visitor with a bad {what}"));
+        Ok(Self {
+            address: visitor.address.parse().map_err(|_| bad("address"))?,
+            request: visitor.request_id.parse().map_err(|_| bad("request id"))?,
+            user_agent: visitor.user_agent.clone(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What an operation knows of the call it serves. The server's layer sets it around the handler, a saga's resumer around
 //! its steps; the link reads it, so that deadline, request id and actor go with every onward call by themselves.
 
-use crate::Actor;
+use crate::{Actor, Visitor};
 use beem_fault::Fault;
 use beem_ids::RequestId;
 use tokio::time::Instant;
@@ -15,6 +15,8 @@ pub struct Caller {
     pub actor: Option<Actor>,
     /// Whoever the calling service says it acts for: for the audit trail only.
     pub record: Option<Actor>,
+    /// Sealed for this very request to a public method.
+    pub visitor: Option<Visitor>,
 }
 
 impl Caller {
@@ -24,6 +26,14 @@ impl Caller {
     /// `internal` when there is none: the access rule has let nobody through without.
     pub fn actor(&self) -> Result<&Actor, Fault> {
         self.actor.as_ref().ok_or_else(|| Fault::internal("a call for an actor came without one"))
+    }
+
+    /// From where a public method is called.
+    ///
+    /// # Errors
+    /// `internal` when the gateway did not say.
+    pub fn visitor(&self) -> Result<&Visitor, Fault> {
+        self.visitor.as_ref().ok_or_else(|| Fault::internal("a public call came without its visitor"))
     }
 }
 

@@ -8,9 +8,9 @@ mod call;
 mod seal;
 mod token;
 
-pub use actor::{Actor, AuthenticatedBy, PrincipalKind};
+pub use actor::{Actor, AuthenticatedBy, PrincipalKind, Visitor};
 pub use call::{Call, Caller, current, scope};
-pub use seal::{ActorKey, Opener, SEAL_LIFETIME_MS, Sealed, Sealer};
+pub use seal::{ActorKey, Opener, SEAL_LIFETIME_MS, Sealed, Sealer, Subject};
 pub use token::{Issuers, ServiceIdentity, TOKEN_LIFETIME_MS};
 
 /// Metadata names on the wire between services.

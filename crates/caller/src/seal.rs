@@ -1,7 +1,7 @@
 //! Actors, sealed: the gateway binds an actor to one audience, one method, one request and thirty seconds, with an HMAC
 //! key that it shares with that audience alone. A sealed actor that leaks is of no use anywhere else.
 
-use crate::Actor;
+use crate::{Actor, Visitor};
 use beem_clock::Moment;
 use beem_fault::Fault;
 use beem_proto::access::v1 as wire;
@@ -27,6 +27,15 @@ impl fmt::Debug for ActorKey {
     }
 }
 
+/// Whom a seal speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A proven caller.
+    Actor(Actor),
+    /// Somebody, to a public method.
+    Visitor(Visitor),
+}
+
 /// An actor under seal, as two metadata values.
 #[derive(Clone, Debug)]
 pub struct Sealed {
@@ -46,13 +55,13 @@ impl Sealer {
         Self { keys }
     }
 
-    /// Seals an actor for one request (its encoded message) to one method of one audience.
+    /// Seals whom it concerns for one request (its encoded message) to one method of one audience.
     ///
     /// # Errors
     /// `internal` when no key is configured for the audience.
     pub fn seal(
         &self,
-        actor: &Actor,
+        subject: &Subject,
         audience: &str,
         method: &str,
         request: &[u8],
@@ -60,8 +69,13 @@ impl Sealer {
     ) -> Result<Sealed, Fault> {
         let key = self.keys.get(audience);
         let key = key.ok_or_else(|| Fault::internal(format!("no actor key for audience {audience}")))?;
+        let (actor, visitor) = match subject {
+            Subject::Actor(actor) => (Some(actor.to_wire()), None),
+            Subject::Visitor(visitor) => (None, Some(visitor.to_wire())),
+        };
         let sealed = wire::SealedActor {
-            actor: Some(actor.to_wire()),
+            actor,
+            visitor,
             audience: audience.to_owned(),
             method: method.to_owned(),
             request_digest: Sha256::digest(request).to_vec(),
@@ -87,7 +101,7 @@ impl Opener {
         Self { audience: audience.into(), keys }
     }
 
-    /// The actor, when the seal is the gateway's and is meant for this audience, method and request, now.
+    /// Whom it speaks for, when the seal is the gateway's and is meant for this audience, method and request, now.
     ///
     /// # Errors
     /// `caller-unproven` with a fixed text: which check failed is in the source, for the log.
@@ -98,7 +112,7 @@ impl Opener {
         method: &str,
         request: &[u8],
         now: Moment,
-    ) -> Result<Actor, Fault> {
+    ) -> Result<Subject, Fault> {
         let refuse = |why: &'static str| {
             Fault::new(beem_fault::Code::CallerUnproven, "the caller could not be proven").caused_by(why)
         };
@@ -120,7 +134,11 @@ impl Opener {
         if left <= 0 || left > SEAL_LIFETIME_MS.saturating_add(SKEW_MS) {
             return Err(refuse("the actor's seal is outside its time"));
         }
-        Actor::from_wire(sealed.actor.as_ref().ok_or_else(|| refuse("a seal without an actor"))?)
+        match (&sealed.actor, &sealed.visitor) {
+            (Some(actor), None) => Actor::from_wire(actor).map(Subject::Actor),
+            (None, Some(visitor)) => Visitor::from_wire(visitor).map(Subject::Visitor),
+            _ => Err(refuse("a seal of nobody, or of two")),
+        }
     }
 }
 
@@ -155,6 +173,7 @@ mod tests {
             request: RequestId::draw(NOW, &entropy),
             key_fingerprint: "ab".into(),
             request_key: "k".into(),
+            session: None,
         }
     }
 
@@ -167,12 +186,12 @@ mod tests {
 
     #[test]
     fn a_seal_opens_only_where_it_was_meant_for() {
-        let sealed = sealer().seal(&actor(), "identity", "/s/m", b"request", NOW).unwrap();
+        let sealed = sealer().seal(&Subject::Actor(actor()), "identity", "/s/m", b"request", NOW).unwrap();
         let opener = Opener::new("identity", vec![ActorKey([9; 32]), ActorKey([1; 32])]);
         let open = |o: &Opener, method, request: &[u8], now| {
             o.open(&sealed.actor, &sealed.seal, method, request, now)
         };
-        assert_eq!(open(&opener, "/s/m", b"request", NOW).unwrap(), actor());
+        assert_eq!(open(&opener, "/s/m", b"request", NOW).unwrap(), Subject::Actor(actor()));
         assert!(open(&opener, "/s/other", b"request", NOW).is_err());
         assert!(open(&opener, "/s/m", b"requesT", NOW).is_err());
         assert!(open(&opener, "/s/m", b"request", NOW.plus_ms(SEAL_LIFETIME_MS)).is_err());
@@ -182,14 +201,24 @@ mod tests {
     }
 
     #[test]
+    fn a_visitor_is_no_actor() {
+        let request = RequestId::draw(NOW, &Entropy::seeded(4));
+        let visitor = Visitor { address: "::1".parse().unwrap(), request, user_agent: "curl/8".into() };
+        let subject = Subject::Visitor(visitor);
+        let sealed = sealer().seal(&subject, "identity", "/s/m", b"", NOW).unwrap();
+        let opener = Opener::new("identity", vec![ActorKey([1; 32])]);
+        assert_eq!(opener.open(&sealed.actor, &sealed.seal, "/s/m", b"", NOW).unwrap(), subject);
+    }
+
+    #[test]
     fn an_actor_that_was_changed_under_its_seal_is_refused() {
-        let sealed = sealer().seal(&actor(), "identity", "/s/m", b"", NOW).unwrap();
+        let sealed = sealer().seal(&Subject::Actor(actor()), "identity", "/s/m", b"", NOW).unwrap();
         let opener = Opener::new("identity", vec![ActorKey([1; 32])]);
         for i in 0..sealed.actor.len() {
             let mut forged = sealed.actor.clone();
             forged[i] ^= 1;
             assert!(opener.open(&forged, &sealed.seal, "/s/m", b"", NOW).is_err());
         }
-        assert!(sealer().seal(&actor(), "ledger", "/s/m", b"", NOW).is_err());
+        assert!(sealer().seal(&Subject::Actor(actor()), "ledger", "/s/m", b"", NOW).is_err());
     }
 }

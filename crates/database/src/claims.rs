@@ -7,22 +7,30 @@
 //! - a business refusal undoes the effect and is remembered like a success;
 //! - any other failure undoes everything: the key is as good as new;
 //! - two at the same time: the second waits for the first one's commit and gives its answer.
+//!
+//! A request or an answer that holds a secret goes through [`once_secret`]: what is remembered of it is sealed under the
+//! keys of [`Database::sealed_by`], and [`reseal`] is how these change.
 
 mod outcome;
 mod registry;
+mod reseal;
 mod rows;
+mod vault;
 
 pub use outcome::Outcome;
-pub(crate) use outcome::{decode, encode};
+pub(crate) use outcome::{decode, encode, encode_sealed};
 pub(crate) use registry::{Abandoned, Registry, Turn};
-pub use rows::MIGRATION;
+pub use reseal::{Resealed, reseal};
 pub(crate) use rows::{Draft, NewSaga, Slot, State};
+pub use rows::{MIGRATION, SEALED};
+pub(crate) use vault::{ClaimName, Vault, note_key, step_context};
 
 use crate::{Backend, Database, ErrorKind, OrFault as _, Sql as _, Tx, kind_of};
 use beem_fault::{Code, Fault, Result};
 use futures::future::BoxFuture;
 use sea_orm::ConnectionTrait as _;
 use sha2::{Digest as _, Sha256};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,8 +40,8 @@ pub const RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 /// How often a waiter looks whether another process has come to an end.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
-/// A key from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A key from outside. Its `Debug` leaves the fingerprint out: a password could be tried out on it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RequestKey {
     /// Who asks; never another principal's answer.
     pub principal: String,
@@ -43,6 +51,14 @@ pub struct RequestKey {
     pub key: String,
     /// [`fingerprint`] of the decoded request.
     pub fingerprint: [u8; 32],
+}
+
+impl fmt::Debug for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("RequestKey");
+        out.field("principal", &self.principal).field("rpc", &self.rpc).field("key", &self.key);
+        out.finish_non_exhaustive()
+    }
 }
 
 /// What a request is, so that another one under the same key is seen: SHA-256 over the RPC and the decoded message.
@@ -63,7 +79,18 @@ pub async fn once<'e, W>(db: &Database, key: &RequestKey, deadline: Instant, wor
 where
     W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
 {
-    settle(db, &Slot::Request(key), deadline, &work).await
+    settle(db, &Slot::Request { key, secret: false }, deadline, &work).await
+}
+
+/// The same for a request or an answer that holds a secret: answer and fingerprint are stored sealed, so that neither a
+/// password nor a token is to be had, or tried out, from what is at rest. A refusal is stored as it is, and names no secret.
+///
+/// `internal` besides, when the database was given no keys, or when the first answer is under a key that is not held.
+pub async fn once_secret<'e, W>(db: &Database, key: &RequestKey, deadline: Instant, work: W) -> Outcome
+where
+    W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
+{
+    settle(db, &Slot::Request { key, secret: true }, deadline, &work).await
 }
 
 /// The same under an effect key, remembered for ever: what the callee of a saga's step does.
@@ -162,7 +189,7 @@ where
 
 /// What was answered before; none while another runs under this key.
 async fn stored(tx: &Tx<'_>, slot: &Slot<'_>) -> Result<Option<Outcome>> {
-    slot.stored(tx).await?.map_or(Ok(None), |stored| stored.answer(slot))
+    slot.stored(tx).await?.map_or(Ok(None), |stored| stored.answer(tx, slot))
 }
 
 /// Effect and answer, under a claim that is ours.
@@ -179,7 +206,7 @@ where
         tx.execute_unprepared("ROLLBACK TO SAVEPOINT effect").await.or_fault()?;
     }
     tx.execute_unprepared("RELEASE SAVEPOINT effect").await.or_fault()?;
-    slot.store(tx, &encode(&result)?).await?;
+    slot.store(tx, &result).await?;
     Ok(Outcome::first(result))
 }
 

@@ -4,6 +4,7 @@ use crate::claims::Registry;
 use crate::{DatabaseSettings, OrFault as _};
 use beem_clock::{Clock, Entropy};
 use beem_fault::{Fault, Result};
+use beem_sealing::Sealing;
 use sea_orm::{DatabaseBackend, DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -48,6 +49,7 @@ impl Backend {
 #[derive(Clone)]
 pub struct Database {
     pub(crate) inner: Arc<Inner>,
+    pub(crate) sealing: Option<Sealing>,
 }
 
 pub(crate) struct Inner {
@@ -97,7 +99,15 @@ impl Database {
                 registry,
                 process,
             }),
+            sealing: None,
         })
+    }
+
+    /// The same database with keys for what is stored sealed: [`crate::claims::once_secret`] and the sagas that say
+    /// [`crate::sagas::Saga::secret`].
+    #[must_use]
+    pub fn sealed_by(self, sealing: Sealing) -> Self {
+        Self { sealing: Some(sealing), ..self }
     }
 
     #[must_use]

@@ -7,6 +7,7 @@
 //! - [`page`]: keyset page tokens of every list.
 //! - [`claims`]: a write under a request key or an effect key happens once and has one answer.
 //! - [`sagas`]: a write across services, resumed until it has ended.
+//! - [`Database::sealed_by`]: keys for the requests and answers that hold secrets; [`claims::reseal`] when they change.
 //!
 //! Conventions for everyone's tables, so that both back ends behave alike:
 //!
@@ -41,4 +42,4 @@ pub use statement::Sql;
 pub use transact::{Tx, lock_row};
 
 /// The tables of [`claims`] and [`sagas`]; a service puts them before its own.
-pub const MIGRATIONS: &[Migration] = &[claims::MIGRATION, sagas::MIGRATION];
+pub const MIGRATIONS: &[Migration] = &[claims::MIGRATION, sagas::MIGRATION, claims::SEALED];

@@ -49,6 +49,12 @@ pub trait Saga: Send + Sync + 'static {
         false
     }
 
+    /// Whether its request, its answer or that of a step holds a secret. Then these, the ids drawn and the fingerprint are
+    /// stored sealed, under the keys of [`Database::sealed_by`]. Decided with the claim: a saga goes on as it began.
+    fn secret(&self) -> bool {
+        false
+    }
+
     /// Carries it out, or goes on with it: everything before [`SagaRun::finish`] goes through [`SagaRun::step`] and
     /// [`SagaRun::write`]. A refusal ends it and is remembered; undo what earlier steps did first, or do it in
     /// [`SagaRun::refuse`]. Any other error is tried again later.
@@ -103,10 +109,10 @@ impl Sagas {
         deadline: Instant,
         behind: &AtomicBool,
     ) -> Result<Outcome> {
-        if !self.kinds.contains_key(key.rpc.as_str()) {
+        let Some(kind) = self.kinds.get(key.rpc.as_str()) else {
             return Err(Fault::internal(format!("no saga carries out {}", key.rpc)));
-        }
-        let slot = Slot::Request(key);
+        };
+        let slot = Slot::Request { key, secret: kind.secret() };
         let registry = &self.db.inner.registry;
         // Only another one's turn makes this wait.
         behind.store(true, Ordering::Relaxed);
@@ -151,7 +157,7 @@ impl Sagas {
         let Some(stored) = slot.stored(tx).await? else { return Ok(Claim::Elsewhere) };
         stored.check(slot)?;
         let row = match stored.state {
-            State::Done(outcome) => return Ok(Claim::Done(Outcome::again(claims::decode(&outcome)?))),
+            State::Done(outcome) => return Ok(Claim::Done(Outcome::again(slot.decode(tx, &outcome)?))),
             State::Running(row) => Claimed::read(&row)?,
         };
         if fresh {
@@ -170,10 +176,16 @@ impl Sagas {
         let kind =
             self.kinds.get(claimed.rpc.as_str()).ok_or_else(|| Fault::internal("a saga lost its kind"))?;
         let run = SagaRun::new(self.db.clone(), claimed);
-        let carried_out = AssertUnwindSafe(kind.run(&run)).catch_unwind();
-        let result = tokio::select! {
-            result = carried_out => result.unwrap_or_else(|_| Err(Fault::internal("a saga panicked"))),
-            fault = run.keep_lease() => Err(fault),
+        let result = match run.opened() {
+            Ok(()) => {
+                let carried_out = AssertUnwindSafe(kind.run(&run)).catch_unwind();
+                tokio::select! {
+                    result = carried_out => result.unwrap_or_else(|_| Err(Fault::internal("a saga panicked"))),
+                    fault = run.keep_lease() => Err(fault),
+                }
+            }
+            // Left to a process that has the key.
+            Err(fault) => Err(fault),
         };
         let result = run.conclude(result, kind.waits()).await;
         running.ended = true;

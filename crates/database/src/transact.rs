@@ -6,6 +6,7 @@ use crate::failure::{may_run_again, of_commit};
 use crate::{Backend, Database, OrFault as _, kind_of};
 use beem_clock::{Entropy, Moment};
 use beem_fault::{Fault, Result};
+use beem_sealing::Sealing;
 use futures::future::BoxFuture;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExecResult, QueryResult,
@@ -29,6 +30,7 @@ pub struct Tx<'e> {
     inner: DatabaseTransaction,
     now: Moment,
     entropy: Entropy,
+    pub(crate) sealing: Option<Sealing>,
     announces: AtomicBool,
     /// Given back when the transaction has ended.
     _permit: OwnedSemaphorePermit,
@@ -176,6 +178,7 @@ impl Database {
             inner: begun.or_fault()?,
             now: self.inner.clock.now(),
             entropy: self.inner.entropy.clone(),
+            sealing: self.sealing.clone(),
             announces: AtomicBool::new(false),
             _permit: permit,
             outside: PhantomData,

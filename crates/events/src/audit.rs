@@ -1,12 +1,16 @@
 //! Audit rows: who did what to what, written in the transaction of the write itself, or by themselves for a refusal.
-//! A task pushes them to authz, which keeps the trail; the push is idempotent by id.
+//! A task pushes them to authz, which keeps the trail; the push is idempotent by id. See [`push()`] and [`purge`].
+
+mod push;
+
+pub use push::{Trail, purge, push, to_wire};
 
 use beem_clock::Moment;
 use beem_database::{Database, OrFault as _, Sql as _, Tx};
 use beem_fault::{Fault, Result};
 use beem_ids::AccountId;
 use sea_orm::{QueryResult, Value};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 /// Rows in one push at most.
@@ -17,7 +21,7 @@ const LARGEST_PUSH: usize = 500;
 pub struct NewAuditRow {
     /// None before the account is known.
     pub account_id: Option<AccountId>,
-    /// Principal, kind, how it authenticated.
+    /// As [`actor`] makes it; what else it holds stays with the row in this database.
     pub actor: Json,
     /// The RPC, or what a task did: `CreateClient`.
     pub action: String,
@@ -26,7 +30,8 @@ pub struct NewAuditRow {
     pub target_id: String,
     /// `done`, or the code of the refusal.
     pub outcome: String,
-    /// The object before and after, where it was changed; never a secret.
+    /// The object before and after, where it was changed; never a secret. Anything but a JSON object is pushed as the
+    /// member `value` of one.
     pub before: Option<Json>,
     pub after: Option<Json>,
     /// The caller's network address.
@@ -34,6 +39,13 @@ pub struct NewAuditRow {
     /// SHA-256 of the key that signed; empty for sessions and tasks.
     pub key_fingerprint: String,
     pub request_id: String,
+}
+
+/// Who did it: a principal's id, `USER` or `CLIENT`, and the e-mail address or `clientId` it is known by. The installation
+/// has the kind `INSTALLATION` and neither id nor name.
+#[must_use]
+pub fn actor(principal_id: &str, kind: &str, name: &str) -> Json {
+    json!({ "principalId": principal_id, "kind": kind, "name": name })
 }
 
 /// A row as recorded.
@@ -75,6 +87,7 @@ pub async fn record(tx: &Tx<'_>, row: NewAuditRow) -> Result<Uuid> {
         false.into(),
     ];
     tx.run(&sql, values).await?;
+    tx.announce();
     Ok(id)
 }
 

@@ -23,6 +23,8 @@ pub struct Feed {
     epoch: Arc<str>,
     /// Told when this process has numbered rows.
     pub(crate) numbered: Arc<Notify>,
+    /// Told when a transaction of this process has announced something: the sequencer hears it first and passes it on.
+    pub(crate) announced: Arc<Notify>,
 }
 
 /// A stretch of the feed.
@@ -41,7 +43,7 @@ impl Feed {
     /// `unavailable` when the database is away.
     pub async fn open(db: Database) -> Result<Self> {
         let epoch = db.write(|tx| Box::pin(epoch(tx))).await?;
-        Ok(Self { db, epoch: epoch.into(), numbered: Arc::default() })
+        Ok(Self { db, epoch: epoch.into(), numbered: Arc::default(), announced: Arc::default() })
     }
 
     #[must_use]

@@ -6,7 +6,7 @@
 //!   has been read is never followed by a lower one, however late a transaction commits.
 //! - [`Feed::read`] answers by position: at least once, and an error instead of a gap. [`FeedServer`] serves it.
 //! - [`follow`] takes another service's feed in: effect and cursor in one transaction.
-//! - [`audit`]: rows written in the write's transaction and pushed to authz by a task.
+//! - [`audit`]: rows written in the write's transaction and pushed to authz by a task, [`audit::push()`].
 
 pub mod audit;
 mod consumer;

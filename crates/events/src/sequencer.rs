@@ -42,7 +42,7 @@ impl Feed {
             };
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = self.db.announced(), if !away => {}
+                () = self.db.announced(), if !away => self.announced.notify_one(),
                 () = tokio::time::sleep(pause) => {}
             }
         }

@@ -44,6 +44,8 @@ pub enum Code {
     RoleMissing,
     NetworkNotAllowed,
     PrincipalDisabled,
+    /// Only for people who signed in.
+    SessionRequired,
     RoleNotHeld,
     OwnPrincipal,
     OwnPayout,
@@ -69,6 +71,9 @@ pub enum Code {
     LastOperator,
     IdempotencyKeyReused,
     ClientDeleted,
+    UserDeleted,
+    /// The user has activated: there is nothing to invite to.
+    UserActive,
     FeedCursorLost,
     RateLimited,
     Deadline,
@@ -97,6 +102,7 @@ impl Code {
         Self::RoleMissing,
         Self::NetworkNotAllowed,
         Self::PrincipalDisabled,
+        Self::SessionRequired,
         Self::RoleNotHeld,
         Self::OwnPrincipal,
         Self::OwnPayout,
@@ -122,6 +128,8 @@ impl Code {
         Self::LastOperator,
         Self::IdempotencyKeyReused,
         Self::ClientDeleted,
+        Self::UserDeleted,
+        Self::UserActive,
         Self::FeedCursorLost,
         Self::RateLimited,
         Self::Deadline,
@@ -151,6 +159,7 @@ impl Code {
             Self::RoleMissing => "role-missing",
             Self::NetworkNotAllowed => "network-not-allowed",
             Self::PrincipalDisabled => "principal-disabled",
+            Self::SessionRequired => "session-required",
             Self::RoleNotHeld => "role-not-held",
             Self::OwnPrincipal => "own-principal",
             Self::OwnPayout => "own-payout",
@@ -176,6 +185,8 @@ impl Code {
             Self::LastOperator => "last-operator",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::ClientDeleted => "client-deleted",
+            Self::UserDeleted => "user-deleted",
+            Self::UserActive => "user-active",
             Self::FeedCursorLost => "feed-cursor-lost",
             Self::RateLimited => "rate-limited",
             Self::Deadline => "deadline",
@@ -206,6 +217,7 @@ impl Code {
             Self::RoleMissing => "A role is missing",
             Self::NetworkNotAllowed => "The network is not on the whitelist",
             Self::PrincipalDisabled => "The caller is disabled",
+            Self::SessionRequired => "This is for people who signed in",
             Self::RoleNotHeld => "Roles can be handed out only by those who hold them",
             Self::OwnPrincipal => "Nobody changes their own access",
             Self::OwnPayout => "Nobody votes on their own payout",
@@ -231,6 +243,8 @@ impl Code {
             Self::LastOperator => "The account would be left without an operator",
             Self::IdempotencyKeyReused => "The idempotency key was used for another request",
             Self::ClientDeleted => "The client is deleted",
+            Self::UserDeleted => "The user is deleted",
+            Self::UserActive => "The user has activated",
             Self::FeedCursorLost => "The feed no longer reaches back to this cursor",
             Self::RateLimited => "Too many requests",
             Self::Deadline => "The deadline passed",
@@ -260,6 +274,7 @@ impl Code {
             Self::RoleMissing
             | Self::NetworkNotAllowed
             | Self::PrincipalDisabled
+            | Self::SessionRequired
             | Self::RoleNotHeld
             | Self::OwnPrincipal
             | Self::OwnPayout => Kind::Forbidden,
@@ -284,6 +299,8 @@ impl Code {
             | Self::LastOperator
             | Self::IdempotencyKeyReused
             | Self::ClientDeleted
+            | Self::UserDeleted
+            | Self::UserActive
             | Self::FeedCursorLost => Kind::Rule,
             Self::RateLimited => Kind::Limit,
             Self::Deadline => Kind::Deadline,

@@ -72,6 +72,10 @@ id!(
     ClientId
 );
 id!(
+    /// A signed-in session of a user.
+    SessionId
+);
+id!(
     /// One request from outside.
     RequestId
 );

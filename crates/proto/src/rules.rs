@@ -30,8 +30,12 @@ pub struct Method {
     pub http: Vec<HttpBinding>,
     /// The proto comment, paragraphs joined.
     pub comment: String,
+    /// Only for people: a client is refused.
+    pub session: bool,
     /// The answer holds a secret and is stored sealed.
     pub secret: bool,
+    /// The request does, too.
+    pub secret_request: bool,
     pub descriptor: MethodDescriptor,
 }
 
@@ -168,15 +172,24 @@ fn read(pool: &DescriptorPool, owner: &str, descriptor: MethodDescriptor) -> Res
     if comment.is_empty() {
         return Err(fail("no comment"));
     }
-    let secret = flag(&descriptor.output().options(), pool, "beem.access.v1.secret");
+    let is_secret =
+        |message: prost_reflect::MessageDescriptor| flag(&message.options(), pool, "beem.access.v1.secret");
+    let (secret, secret_request) = (is_secret(descriptor.output()), is_secret(descriptor.input()));
+    let set = |name| field(&access, name).and_then(|v| v.as_bool()).unwrap_or(false);
+    let session = set("session");
+    if session && matches!(rule, Access::Public | Access::Internal(_)) {
+        return Err(fail("session stands beside signed_in or any_of"));
+    }
     Ok(Method {
         name: descriptor.name().to_owned(),
         owner: owner.to_owned(),
         access: rule,
-        fresh: field(&access, "fresh").and_then(|v| v.as_bool()).unwrap_or(false),
+        fresh: set("fresh"),
+        session,
         http,
         comment,
         secret,
+        secret_request,
         path,
         descriptor,
     })
@@ -326,5 +339,7 @@ mod tests {
         assert!(compiled(&format!("{http} {unknown}"), "// Does.").is_err());
         let inside = "option (beem.access.v1.access) = { internal: { callers: [\"x\"] } };";
         assert!(compiled(&format!("{http} {inside}"), "// Does.").is_err());
+        let nobodys = "option (beem.access.v1.access) = { public: true session: true };";
+        assert!(compiled(&format!("{http} {nobodys}"), "// Does.").is_err());
     }
 }

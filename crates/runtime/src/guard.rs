@@ -5,7 +5,7 @@
 use crate::frame;
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use beem_caller::{Actor, Call, Caller, Issuers, Opener, metadata};
+use beem_caller::{Actor, Call, Caller, Issuers, Opener, PrincipalKind, Subject, metadata};
 use beem_clock::Clock;
 use beem_fault::{Code, Fault};
 use beem_proto::{Access, Contract, Method};
@@ -120,6 +120,7 @@ impl Guard {
         let body = read.map_err(|_| Fault::deadline())??;
         let caller = self.caller(method, &service, &parts.headers, &body)?;
         let request_id = caller.actor.as_ref().or(caller.record.as_ref()).map(|a| a.request);
+        let request_id = request_id.or(caller.visitor.as_ref().map(|v| v.request));
         let request_id = request_id.or_else(|| text(&parts.headers, metadata::REQUEST_ID)?.parse().ok());
         if let Some(id) = request_id {
             tracing::Span::current().record("request.id", tracing::field::display(id));
@@ -152,7 +153,7 @@ impl Guard {
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Result<Caller, Fault> {
-        let caller = |actor, record| Caller { service: service.to_owned(), actor, record };
+        let caller = |actor, record, visitor| Caller { service: service.to_owned(), actor, record, visitor };
         let roles = match &method.access {
             Access::Internal(callers) => {
                 let extra = self.settings.extra_methods.get(service);
@@ -161,13 +162,17 @@ impl Guard {
                 if !named {
                     return Err(Fault::new(Code::RoleMissing, "this service may not call this method"));
                 }
-                return Ok(caller(None, record(headers)?));
+                return Ok(caller(None, record(headers)?, None));
             }
             Access::Public => None,
             Access::SignedIn => Some(None),
             Access::AnyOf(roles) => Some(Some(*roles)),
         };
-        let actor = self.actor(method, headers, body)?;
+        let (actor, visitor) = match self.subject(method, headers, body)? {
+            Some(Subject::Actor(actor)) => (Some(actor), None),
+            Some(Subject::Visitor(visitor)) => (None, Some(visitor)),
+            None => (None, None),
+        };
         match (roles, &actor) {
             (None, _) if service != "gateway" => {
                 Err(Fault::new(Code::RoleMissing, "public methods are called by the gateway"))
@@ -177,12 +182,15 @@ impl Guard {
                 let names = any_of.full_names().join(", ");
                 Err(Fault::new(Code::RoleMissing, format!("one of these roles is needed: {names}")))
             }
-            _ => Ok(caller(actor, None)),
+            (Some(_), Some(actor)) if method.session && actor.kind != PrincipalKind::User => {
+                Err(Fault::new(Code::SessionRequired, "this is for people who signed in"))
+            }
+            _ => Ok(caller(actor, None, visitor)),
         }
     }
 
-    /// The actor the gateway sealed for this request, if there is one.
-    fn actor(&self, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<Option<Actor>, Fault> {
+    /// Whom the gateway sealed for this request, if anybody.
+    fn subject(&self, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<Option<Subject>, Fault> {
         let Some(actor) = binary(headers, metadata::ACTOR)? else { return Ok(None) };
         let seal = binary(headers, metadata::ACTOR_SEAL)?.unwrap_or_default();
         let message = frame::message(body)?;

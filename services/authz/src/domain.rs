@@ -7,8 +7,10 @@ mod grant;
 #[cfg(test)]
 mod invariants;
 mod standing;
+mod trail;
 
 pub use catalogue::{BUNDLES, Bundle, Entry, entry};
 pub use change::{Change, Growth, Prepared, commit, prepare};
 pub use grant::{Granter, NewStanding, create, may_set_policy};
 pub use standing::{GrantPolicy, Refusal, Standing};
+pub use trail::{AuditEntry, ChainedRow, End, Flaw, NEIGHBOURS, diagnose, follows};

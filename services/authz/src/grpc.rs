@@ -1,16 +1,19 @@
 //! The gRPC face: decode, call the operation, encode.
 
+mod audit;
 mod convert;
 mod list_roles;
 
 use crate::operations::{self, Authz, PrepareChange, Write};
+use crate::verify::AuditVerifier;
 use crate::wire as message;
 use beem_database::claims::{self, Outcome};
 use beem_fault::{Fault, Result};
 use beem_proto::authz::v1 as wire;
+use beem_proto::authz::v1::audit_server::AuditServer;
 use beem_proto::authz::v1::roles_server::RolesServer;
 use beem_proto::authz::v1::standings_server::{Standings, StandingsServer};
-use beem_runtime::{caller, deadline, mark_replayed};
+use beem_runtime::{deadline, mark_replayed};
 use convert::{
     change, effect_key, holders_page, id, kind, new_standing, one_role, or_installation, policy, principals,
     roles,
@@ -25,14 +28,18 @@ use tonic::{Request, Response, Status};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The gRPC services of authz.
-pub(crate) fn routes(authz: Arc<Authz>) -> Routes {
-    Routes::new(StandingsServer::new(Server { authz })).add_service(RolesServer::new(list_roles::Catalogue))
+pub(crate) fn routes(authz: Arc<Authz>, verifier: AuditVerifier) -> Routes {
+    let trail = audit::Trail { authz: Arc::clone(&authz), verifier };
+    Routes::new(StandingsServer::new(Server { authz }))
+        .add_service(AuditServer::new(trail))
+        .add_service(RolesServer::new(list_roles::Catalogue))
 }
 
 /// Their full names.
 pub(crate) fn names() -> Vec<&'static str> {
     vec![
         <StandingsServer<Server> as tonic::server::NamedService>::NAME,
+        <AuditServer<audit::Trail> as tonic::server::NamedService>::NAME,
         <RolesServer<list_roles::Catalogue> as tonic::server::NamedService>::NAME,
     ]
 }
@@ -94,6 +101,17 @@ impl Standings for Server {
         let actor = or_installation("actorPrincipalId", &request.actor_principal_id)?;
         let new = new_standing(request, kind(request.kind)?)?;
         answer(operations::create_standing(&self.authz, &write, new, actor).await)
+    }
+
+    async fn activate_standing(
+        &self,
+        request: Request<wire::ActivateStandingRequest>,
+    ) -> Result<Response<wire::Standing>, Status> {
+        let request = request.get_ref();
+        let account = id("accountId", &request.account_id)?;
+        let principal = id("principalId", &request.principal_id)?;
+        let standing = operations::activate_standing(&self.authz, account, principal).await?;
+        Ok(Response::new(message::standing(&standing)))
     }
 
     async fn prepare_change(
@@ -165,7 +183,6 @@ fn write<T: Message>(rpc: &'static str, request: &Request<T>, key: &str) -> Resu
         effect_key: effect_key(key)?,
         fingerprint: claims::fingerprint(rpc, &request.get_ref().encode_to_vec()),
         deadline: deadline(PATIENCE),
-        record: caller(request)?.record,
     })
 }
 

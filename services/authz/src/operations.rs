@@ -1,31 +1,41 @@
 //! One RPC a file: load, decide, commit, write through. All run on one [`Authz`].
 
+mod activate_standing;
 mod batch_check;
 mod batch_get_standings;
 mod check;
 mod commit_change;
 mod create_standing;
 mod get_standing;
+mod list_audit_events;
+mod list_audit_heads;
 mod list_holders;
 mod prepare_change;
+mod push_audit_rows;
 mod put_account;
+mod report_refusals;
 mod set_role_grant_policy;
 
+pub(crate) use activate_standing::activate_standing;
 pub(crate) use batch_check::batch_check;
 pub(crate) use batch_get_standings::batch_get_standings;
 pub(crate) use check::{Judged, check};
 pub(crate) use commit_change::commit_change;
 pub(crate) use create_standing::create_standing;
 pub(crate) use get_standing::get_standing;
+pub(crate) use list_audit_events::list_audit_events;
+pub(crate) use list_audit_heads::list_audit_heads;
 pub(crate) use list_holders::list_holders;
 pub(crate) use prepare_change::{PrepareChange, prepare_change};
+pub(crate) use push_audit_rows::push_audit_rows;
 pub(crate) use put_account::put_account;
+pub(crate) use report_refusals::report_refusals;
 pub(crate) use set_role_grant_policy::set_role_grant_policy;
 
 use crate::domain::Granter;
+use crate::heads::Keeper;
 use crate::publisher::Publisher;
 use crate::store;
-use beem_caller::Actor;
 use beem_database::claims::{self, Outcome};
 use beem_database::{Database, Tx};
 use beem_fault::Result;
@@ -38,6 +48,7 @@ use tokio::time::Instant;
 pub(crate) struct Authz {
     pub(crate) database: Database,
     pub(crate) publisher: Arc<Publisher>,
+    pub(crate) keeper: Arc<Keeper>,
 }
 
 /// A write under an effect key, as it was called.
@@ -47,8 +58,6 @@ pub(crate) struct Write {
     pub(crate) effect_key: String,
     pub(crate) fingerprint: [u8; 32],
     pub(crate) deadline: Instant,
-    /// On whose behalf, for the audit trail.
-    pub(crate) record: Option<Actor>,
 }
 
 impl Authz {

@@ -4,18 +4,27 @@
 
 mod accounts;
 mod entities;
+mod heads;
 mod migrations;
 mod prepared;
+mod refusals;
 mod standings;
+mod trail;
 
 pub use accounts::{lock_account, put_account, set_policy};
+pub use heads::{Head, due, heads_after, newest_heads, sign};
 pub use migrations::MIGRATIONS;
 pub use prepared::{
     PreparedChange, insert_prepared, mark_committed, narrow_open, open_growths, prepared_of_any_account,
 };
+pub use refusals::{RefusalCount, count, purge_counts, purge_reports};
 pub use standings::{
     another_user_operator, holders, insert, lock_standing, mark_published, save, standing,
     standing_of_any_account, standings, unpublished_of_any_account,
+};
+pub use trail::{
+    Asked, append, chain, events, known_of_any_account, lock_chains, next_account, row_at, rows_after,
+    rows_before,
 };
 
 use beem_fault::{Fault, Result};

@@ -17,6 +17,7 @@ pub(crate) fn standing(standing: &Standing) -> wire::Standing {
         created_by: or_installation(standing.created_by),
         rekeyed_by: or_installation(standing.rekeyed_by),
         granted_by: or_installation(standing.granted_by),
+        active: standing.active,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The first start of the embedded shape: an account, its Owner's address, and a client with all 15 roles whose key lies in
+//! The first start of the embedded shape: an account, its Owner, who is invited, and a client with all 15 roles whose key lies in
 //! `credentials/`. Each step can be repeated: the key file is written before the account exists, the account is made under
 //! one effect key, and `client.json` comes last; a start that finds it does nothing.
 
@@ -6,8 +6,8 @@ use crate::data_dir::{DataDir, write_private};
 use anyhow::{Context, Result};
 use beem_clock::Entropy;
 use beem_link::Link;
-use beem_proto::identity::v1::CreateAccountRequest;
 use beem_proto::identity::v1::directory_client::DirectoryClient;
+use beem_proto::identity::v1::{CreateAccountRequest, InviteOwnerRequest};
 use beem_signing::{KeyKind, PrivateKey};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -25,14 +25,14 @@ pub struct ClientFile {
 }
 
 /// `credentials/owner.json`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OwnerFile {
     email: String,
     activation_url: String,
 }
 
-/// The Owner's address until people are invited.
+/// The first account's Owner, wherever it is. A real address: `beem admin create-account`.
 const OWNER_EMAIL: &str = "owner@localhost";
 
 /// Where the credentials of a data directory are.
@@ -41,19 +41,25 @@ pub fn client_file(dir: &Path) -> PathBuf {
     dir.join("credentials").join("client.json")
 }
 
-/// Makes the first account and its credentials, unless they are there. `directory` goes to identity as `admin`.
+/// Makes the first account and its credentials, unless they are there; the Owner's activation link when it did. `directory`
+/// goes to identity as `admin`.
 ///
 /// # Errors
 /// When a file cannot be written or identity refuses.
-pub async fn bootstrap(dir: &DataDir, directory: Link, base_url: &str, entropy: &Entropy) -> Result<()> {
+pub async fn bootstrap(
+    dir: &DataDir,
+    directory: Link,
+    base_url: &str,
+    entropy: &Entropy,
+) -> Result<Option<String>> {
     let folder = dir.path().join("credentials");
     let file = client_file(dir.path());
     if file.is_file() {
-        return follow_address(&file, base_url);
+        follow_address(&file, base_url)?;
+        return Ok(None);
     }
     let first = NewAccount { effect_key: "bootstrap", name: "Main", owner_email: OWNER_EMAIL };
-    create_account(&folder, directory, base_url, &first, entropy).await?;
-    Ok(())
+    create_account(&folder, directory, base_url, &first, entropy).await.map(|made| Some(made.activation_url))
 }
 
 /// An account to make.
@@ -64,7 +70,15 @@ pub struct NewAccount<'a> {
     pub owner_email: &'a str,
 }
 
-/// Makes an account and writes its first client's credentials into `folder`.
+/// An account that was made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub client: ClientFile,
+    /// For the Owner, good once and for 72 hours.
+    pub activation_url: String,
+}
+
+/// Makes an account, writes its first client's credentials and its Owner's link into `folder`.
 ///
 /// # Errors
 /// As [`bootstrap`].
@@ -74,7 +88,7 @@ pub async fn create_account(
     base_url: &str,
     account: &NewAccount<'_>,
     entropy: &Entropy,
-) -> Result<ClientFile> {
+) -> Result<Made> {
     let key = first_key(&folder.join("client.pem"), entropy)?;
     let request = CreateAccountRequest {
         effect_key: account.effect_key.into(),
@@ -83,11 +97,10 @@ pub async fn create_account(
         client_name: "First client".into(),
         client_public_key: key.public().pem(),
     };
-    let answer = DirectoryClient::new(directory).create_account(request).await;
+    let answer = DirectoryClient::new(directory.clone()).create_account(request).await;
     let answer =
         answer.map_err(beem_fault::Fault::from).context("identity did not make the account")?.into_inner();
-    let owner = OwnerFile { email: account.owner_email.into(), activation_url: String::new() };
-    write_json(&folder.join("owner.json"), &owner)?;
+    let activation_url = invite_owner(folder, directory, base_url, &answer.account_id).await?;
     let client = ClientFile {
         base_url: base_url.to_owned(),
         account_id: answer.account_id,
@@ -96,7 +109,26 @@ pub async fn create_account(
         private_key_file: "client.pem".into(),
     };
     write_json(&folder.join("client.json"), &client)?;
-    Ok(client)
+    Ok(Made { client, activation_url })
+}
+
+/// Draws an activation link for the account's Owner, mails it, and writes it into `owner.json`. Earlier links end.
+///
+/// # Errors
+/// When identity refuses (the Owner has activated) or the file cannot be written.
+pub async fn invite_owner(
+    folder: &Path,
+    directory: Link,
+    base_url: &str,
+    account_id: &str,
+) -> Result<String> {
+    let request = InviteOwnerRequest { account_id: account_id.into() };
+    let answer = DirectoryClient::new(directory).invite_owner(request).await;
+    let answer = answer.map_err(beem_fault::Fault::from).context("the Owner was not invited")?.into_inner();
+    let activation_url = format!("{base_url}/activate?token={}", answer.activation_token);
+    let owner = OwnerFile { email: answer.email, activation_url: activation_url.clone() };
+    write_json(&folder.join("owner.json"), &owner)?;
+    Ok(activation_url)
 }
 
 /// The name of the attempt that `folder` is for: drawn once and kept there until the account is made.
@@ -140,7 +172,21 @@ fn follow_address(file: &Path, base_url: &str) -> Result<()> {
         base_url.clone_into(&mut client.base_url);
         write_json(file, &client)?;
     }
-    Ok(())
+    follow_owner(&file.with_file_name("owner.json"), base_url)
+}
+
+/// The Owner's link, too.
+fn follow_owner(file: &Path, base_url: &str) -> Result<()> {
+    let Ok(text) = std::fs::read_to_string(file) else { return Ok(()) };
+    let mut owner: OwnerFile =
+        serde_json::from_str(&text).with_context(|| format!("{} is not as we wrote it", file.display()))?;
+    match owner.activation_url.split_once("/activate?") {
+        Some((origin, token)) if origin != base_url => {
+            owner.activation_url = format!("{base_url}/activate?{token}");
+            write_json(file, &owner)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {

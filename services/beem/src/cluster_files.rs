@@ -1,5 +1,6 @@
 //! The files of a cluster: for each process its settings with its own keys, and certificates of one authority. Every
-//! process gets what it needs and no more: only the gateway's file has all actor keys, only authz's the key of standings.
+//! process gets what it needs and no more: only the gateway's file has all actor keys, only authz's the key of standings,
+//! only identity's the sealing key.
 
 use crate::data_dir::{private_dir, write_private};
 use anyhow::{Context, Result, bail};
@@ -54,6 +55,7 @@ pub fn write(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>> {
         actor: plan.services.keys().map(|n| (n.clone(), STANDARD.encode(entropy.bytes::<32>()))).collect(),
         seeds: seeds.iter().map(|(n, seed)| ((*n).to_owned(), STANDARD.encode(seed))).collect(),
         standing_public: public(seeds.get("authz").context("a cluster has authz")?),
+        sealing: STANDARD.encode(entropy.bytes::<32>()),
     };
     let authority = authority()?;
     let mut written = vec![authority_file.clone()];
@@ -78,6 +80,7 @@ struct Secrets {
     actor: BTreeMap<String, String>,
     seeds: BTreeMap<String, String>,
     standing_public: String,
+    sealing: String,
 }
 
 fn processes(plan: &Plan) -> Vec<Process> {
@@ -127,6 +130,11 @@ fn settings(
             Value::Table(table([(process.service.as_str(), Value::Table(database))])),
         );
     }
+    if process.service == "identity" {
+        all.insert("sealing".into(), Value::Table(table([("keys", array([secrets.sealing.clone()]))])));
+        // Until an SMTP server is named (`mail.smtp`), mail lies here.
+        all.insert("mail".into(), Value::Table(table([("folder", text(dir.join("mail").display()))])));
+    }
     if let Some(listen) = plan.admin.get(&process.file) {
         all.insert("admin_listen".into(), text(listen));
     }
@@ -136,14 +144,14 @@ fn settings(
     Ok(all)
 }
 
-/// `admin` gets the origins, too: the credentials it writes name them.
+/// `admin` and identity get the origins, too: the credentials and mails they write name them.
 fn gateway(plan: &Plan, process: &Process) -> Option<Table> {
     let listen = match process.service.as_str() {
         "gateway" => {
             let number = process.file.strip_prefix("gateway-").and_then(|n| n.parse::<usize>().ok());
             number.and_then(|n| plan.gateways.get(n.checked_sub(1)?))
         }
-        "admin" => plan.gateways.first(),
+        "admin" | "identity" => plan.gateways.first(),
         _ => None,
     };
     let mut gateway = table([("listen", text(listen?))]);
@@ -166,7 +174,7 @@ fn keys(secrets: &Secrets, service: &str) -> Result<Table> {
     if service == "authz" {
         keys.insert("standing".into(), text(seed));
     }
-    if service == "gateway" {
+    if ["gateway", "authz", "admin"].contains(&service) {
         keys.insert("standing_public".into(), array([secrets.standing_public.clone()]));
     }
     Ok(keys)
@@ -241,5 +249,7 @@ mod tests {
         assert_eq!(load("identity").keys.actor.len(), 1);
         assert!(load("gateway-1").keys.standing.is_none() && load("authz").keys.standing.is_some());
         assert!(load("identity").redis.is_none());
+        assert_eq!(load("identity").sealing.keys.len(), 1);
+        assert!(load("admin").sealing.keys.is_empty() && load("authz").sealing.keys.is_empty());
     }
 }

@@ -2,8 +2,9 @@
 //! the ways between them. What runs here and what elsewhere is the settings' to say; the services cannot tell.
 
 use crate::data_dir::DataDir;
-use crate::keys::Keys;
+use crate::keys::{self, Keys};
 use crate::links::Links;
+use crate::sealing_keys;
 use crate::settings::{SERVICES, Settings};
 use anyhow::{Context, Result};
 use beem_cache::{StandingCache, VerifiedStandings, Verifier};
@@ -14,6 +15,7 @@ use beem_gateway::standings::FromAuthz;
 use beem_gateway::{Gateway, GatewayDeps};
 use beem_identity::Environment;
 use beem_limits::{Limiter, ReplayStore};
+use beem_mail::MailSettings;
 use beem_proto::Contract;
 use beem_proto::identity::v1::GetInstallationRequest;
 use beem_proto::identity::v1::directory_client::DirectoryClient;
@@ -21,7 +23,7 @@ use beem_redis::Redis;
 use beem_runtime::{GuardSettings, Ready, Service, Task, guarded};
 use beem_telemetry::Telemetry;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Buckets and used signatures kept in process.
@@ -43,6 +45,8 @@ pub struct House {
     pub entropy: Entropy,
     pub telemetry: Telemetry,
     pub data_dir: Option<DataDir>,
+    /// Where callers find the gateway, once it listens; mails name it.
+    pub origin: Arc<OnceLock<String>>,
     stores: Stores,
 }
 
@@ -69,18 +73,21 @@ impl House {
     pub fn found(settings: Settings, telemetry: Telemetry) -> Result<Self> {
         let (clock, entropy) = (Clock::System, Entropy::System);
         let running = settings.running().map_err(anyhow::Error::msg)?;
-        let keys = if settings.is_embedded() && settings.keys.service.is_empty() {
-            let names: Vec<&str> = SERVICES.into_iter().chain(["admin"]).collect();
-            Keys::drawn(&names, &clock, &entropy)
-        } else {
-            Keys::from_settings(&settings, &clock)?
-        };
         let files = running.iter().any(|s| *s != "gateway" && !settings.database.contains_key(*s));
         let data_dir =
             if settings.is_embedded() || files { Some(DataDir::open(&settings.data_dir)?) } else { None };
+        let keys = match &data_dir {
+            Some(dir) if settings.is_embedded() && settings.keys.service.is_empty() => {
+                let names: Vec<&str> = SERVICES.into_iter().chain(["admin"]).collect();
+                let standing = keys::standing_key(&dir.file(keys::STANDING_FILE), &entropy)?;
+                Keys::drawn(&names, standing, &clock, &entropy)
+            }
+            Some(_) | None => Keys::from_settings(&settings, &clock)?,
+        };
         let stores = Stores::found(&settings)?;
         let contract = Contract::load()?;
-        Ok(Self { settings, contract, keys, clock, entropy, telemetry, data_dir, stores })
+        let origin = Arc::default();
+        Ok(Self { settings, contract, keys, clock, entropy, telemetry, data_dir, origin, stores })
     }
 
     /// Builds the services of this process that stand behind guards, and adds them to `links`.
@@ -92,7 +99,11 @@ impl House {
         for name in self.settings.running().map_err(anyhow::Error::msg)? {
             let service = match name {
                 "authz" => self.authz().await?,
-                "identity" => self.identity(links).await?,
+                "identity" => {
+                    let (service, keys) = self.identity(links).await?;
+                    behind.tasks.extend(keys);
+                    service
+                }
                 _ => continue,
             };
             links.add(name, guarded(service.routes, self.guard(name)));
@@ -117,18 +128,47 @@ impl House {
         beem_authz::build(self.settings.authz.clone(), deps).await.context("authz")
     }
 
-    async fn identity(&self, links: &Links<'_>) -> Result<Service> {
+    /// Identity, and the task that follows the file of its sealing keys.
+    async fn identity(&self, links: &Links<'_>) -> Result<(Service, Option<Task>)> {
         let wanted = self.settings.environment.as_str();
         let environment = if wanted.is_empty() { None } else { Some(wanted.parse::<Environment>()?) };
+        let (sealing, key_file) =
+            sealing_keys::found(&self.settings.sealing, self.data_dir.as_ref(), &self.entropy)?;
         let deps = beem_identity::IdentityDeps {
             database: self.database("identity").await?,
             authz: links.link("identity", "authz")?,
+            sealing: sealing.clone(),
+            mail: self.mail()?,
+            origin: self.link_origin(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             telemetry: self.telemetry.clone(),
             environment,
         };
-        beem_identity::build(self.settings.identity.clone(), deps).await.context("identity")
+        let service = beem_identity::build(self.settings.identity.clone(), deps).await.context("identity")?;
+        Ok((service, key_file.map(|file| sealing_keys::follow(sealing, file))))
+    }
+
+    /// How mail goes out: as the settings say, else into a folder of the data directory.
+    fn mail(&self) -> Result<MailSettings> {
+        let mut mail = self.settings.mail.clone();
+        if mail.smtp.is_none() && mail.folder.is_none() {
+            let dir = self
+                .data_dir
+                .as_ref()
+                .context("mail.smtp or mail.folder is needed: people are invited by mail")?;
+            mail.folder = Some(dir.file("mail"));
+        }
+        Ok(mail)
+    }
+
+    /// What links in mails begin with: the public origin, or where the gateway of this process listens.
+    fn link_origin(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+        let origin = Arc::clone(&self.origin);
+        let gateway = &self.settings.gateway;
+        let configured = gateway.public_origins.first().cloned();
+        let configured = configured.unwrap_or_else(|| format!("http://{}", gateway.listen));
+        Arc::new(move || origin.get().unwrap_or(&configured).clone())
     }
 
     /// The gateway, once identity has told which environment this is.
@@ -161,6 +201,7 @@ impl House {
             public_keys: self.published(),
             ready,
             clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
             telemetry: self.telemetry.clone(),
         };
         Ok(beem_gateway::build(&self.settings.gateway, listen, deps)?)

@@ -1,13 +1,19 @@
 //! The keys of a process, from its settings or drawn for its lifetime. Drawn keys are right for the embedded shape, where
 //! whoever signs and whoever verifies live and die together.
 
+use crate::data_dir::write_private;
 use crate::settings::{KeySettings, Settings};
+use anyhow::Context as _;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use beem_caller::{ActorKey, Issuers, Opener, Sealer, ServiceIdentity};
 use beem_clock::{Clock, Entropy};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The seed of the key of standings, in an embedded installation's data directory.
+pub const STANDING_FILE: &str = "standing.key";
 
 /// Everything that proves one part of the installation to another.
 #[derive(Clone)]
@@ -28,9 +34,10 @@ pub struct KeyError {
 }
 
 impl Keys {
-    /// Keys that live as long as this process, for all of these services.
+    /// Keys that live as long as this process, for all of these services. The key of standings also signs the heads of the
+    /// audit trail, which outlive it: it is given.
     #[must_use]
-    pub fn drawn(names: &[&str], clock: &Clock, entropy: &Entropy) -> Self {
+    pub fn drawn(names: &[&str], standing: SigningKey, clock: &Clock, entropy: &Entropy) -> Self {
         let mut keys = Self {
             identities: BTreeMap::new(),
             issuers: BTreeMap::new(),
@@ -44,7 +51,6 @@ impl Keys {
             keys.identities.insert((*name).to_owned(), ServiceIdentity::new(name, signing, clock.clone()));
             keys.actor.insert((*name).to_owned(), vec![ActorKey(entropy.bytes())]);
         }
-        let standing = SigningKey::from_bytes(&entropy.bytes());
         keys.standing_public.push(standing.verifying_key());
         keys.standing = Some(standing);
         keys
@@ -113,6 +119,19 @@ impl Keys {
         let first = |(name, keys): (&String, &Vec<ActorKey>)| keys.first().map(|k| (name.clone(), k.clone()));
         Sealer::new(self.actor.iter().filter_map(first).collect())
     }
+}
+
+/// The key of standings of an embedded installation: in a file, made at the first start.
+///
+/// # Errors
+/// When the file cannot be read or written, or holds no key.
+pub fn standing_key(file: &Path, entropy: &Entropy) -> anyhow::Result<SigningKey> {
+    if !file.is_file() {
+        let seed = STANDARD.encode(entropy.bytes::<32>());
+        write_private(file, seed.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(SigningKey::from_bytes(&bytes(&file.display().to_string(), &text)?))
 }
 
 fn public_keys(key: &str, texts: &[String]) -> Result<Vec<VerifyingKey>, KeyError> {

@@ -11,4 +11,5 @@ pub mod data_dir;
 pub mod keys;
 pub mod links;
 pub mod running;
+pub mod sealing_keys;
 pub mod settings;

@@ -36,6 +36,8 @@ const GRPC_PATIENCE: Duration = Duration::from_secs(15);
 pub struct Running {
     /// The public listener; None in a process without a gateway.
     pub address: Option<SocketAddr>,
+    /// The Owner's activation link, when this start made the first account.
+    pub owner_link: Option<String>,
     edge: Option<JoinHandle<()>>,
     grpc: Option<JoinHandle<()>>,
     draining: CancellationToken,
@@ -63,7 +65,8 @@ pub async fn start(settings: Settings, telemetry: Telemetry) -> Result<Running> 
     behind.tasks.into_iter().for_each(|task| tasks.supervise(task));
     let stop_grpc = CancellationToken::new();
     let grpc = grpc(&house, links.local(), behind.grpc_names, stop_grpc.clone()).await?;
-    let mut running = Running { address: None, edge: None, grpc, draining, stop_grpc, tasks, telemetry };
+    let mut running =
+        Running { address: None, owner_link: None, edge: None, grpc, draining, stop_grpc, tasks, telemetry };
     let mut ready = behind.ready;
     if house.settings.running().map_err(anyhow::Error::msg)?.contains(&"gateway") {
         running.open_gateway(&house, &links, admin).await?;
@@ -89,6 +92,7 @@ impl Running {
             let admin = admin.clone();
             async move { admin.readiness().await }.boxed()
         });
+        house.origin.get_or_init(|| base_url(&house.settings, address));
         let (gateway, tasks) = house.gateway(links, address, ready).await?;
         tasks.into_iter().for_each(|task| self.tasks.supervise(task));
         let draining = self.draining.clone();
@@ -109,7 +113,8 @@ impl Running {
     async fn open_house(&mut self, house: &House, links: &Links<'_>) -> Result<()> {
         let (Some(dir), Some(address)) = (&house.data_dir, self.address) else { return Ok(()) };
         let base_url = base_url(&house.settings, address);
-        bootstrap(dir, links.link("admin", "identity")?, &base_url, &house.entropy).await?;
+        let directory = links.link("admin", "identity")?;
+        self.owner_link = bootstrap(dir, directory, &base_url, &house.entropy).await?;
         let (path, contract) = (dir.file("admin.sock"), house.contract.clone());
         let (all, stop) = (links.all_from("admin")?, self.tasks.cancelled());
         self.tasks.spawn(async move {

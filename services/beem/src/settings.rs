@@ -5,6 +5,7 @@ use beem_authz::AuthzSettings;
 use beem_database::DatabaseSettings;
 use beem_gateway::GatewaySettings;
 use beem_identity::IdentitySettings;
+use beem_mail::MailSettings;
 use beem_settings::Secret;
 use beem_telemetry::TelemetrySettings;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Settings {
     /// Address and port of `/healthz`, `/readyz` and `/metrics` for operators. Absent: none.
     pub admin_listen: Option<String>,
     pub keys: KeySettings,
+    pub sealing: SealingSettings,
+    pub mail: MailSettings,
     /// An installation's own services, which may call the methods named.
     pub internal_services: Vec<InternalService>,
     pub telemetry: TelemetrySettings,
@@ -58,6 +61,8 @@ impl Default for Settings {
             grpc: None,
             admin_listen: None,
             keys: KeySettings::default(),
+            sealing: SealingSettings::default(),
+            mail: MailSettings::default(),
             internal_services: Vec::new(),
             telemetry: TelemetrySettings::default(),
         }
@@ -133,6 +138,17 @@ pub struct KeySettings {
     pub standing_public: Vec<String>,
 }
 
+/// `[sealing]`: the key that secrets in the databases are sealed with; 32 bytes, base64. Either in the settings or in a
+/// file; the embedded shape makes `sealing.keys` in its data directory.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SealingSettings {
+    /// The current key, and the one before while they rotate.
+    pub keys: Vec<Secret<String>>,
+    /// The same, one a line; looked at each second.
+    pub key_file: Option<PathBuf>,
+}
+
 /// `[[internal_services]]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -202,6 +218,9 @@ mod tests {
             "peers",
             "internal_services",
             "keys.standing",
+            "sealing.key_file",
+            "mail.folder",
+            "mail.smtp",
             "telemetry.otlp_endpoint",
         ];
         let missing: Vec<_> =

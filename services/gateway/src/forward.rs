@@ -1,9 +1,9 @@
-//! Inward: the actor sealed for this one call, the call over its service's link, the answer as JSON (or as the bytes of an
+//! Inward: the caller, or the visitor of a public method, sealed for this one call, the call over its service's link, the answer as JSON (or as the bytes of an
 //! export). What goes inward is always a fresh gRPC request.
 
 use crate::edge::{self, EdgeBody};
 use crate::transcode::{self, RawBody, RawCodec};
-use beem_caller::{Actor, Sealer, metadata};
+use beem_caller::{Sealer, Subject, metadata};
 use beem_clock::Moment;
 use beem_fault::{Code, Fault};
 use beem_link::Link;
@@ -30,14 +30,14 @@ impl Forward {
         Self { links, sealer }
     }
 
-    /// Calls the method with an encoded request message.
+    /// Calls the method for somebody with an encoded request message.
     ///
     /// # Errors
     /// What the service answered, or `unavailable` when it is not part of this installation or away.
     pub async fn call(
         &self,
         method: &Method,
-        actor: Option<&Actor>,
+        subject: &Subject,
         message: Vec<u8>,
         now: Moment,
     ) -> Result<Response<EdgeBody>, Refused> {
@@ -45,12 +45,10 @@ impl Forward {
         let link =
             link.ok_or_else(|| Fault::new(Code::Unavailable, "this part of the system is not running"))?;
         let mut request = Request::new(Bytes::from(message));
-        if let Some(actor) = actor {
-            let sealed = self.sealer.seal(actor, &method.owner, &method.path, request.get_ref(), now)?;
-            let values = request.metadata_mut();
-            values.insert_bin(metadata::ACTOR, BinaryMetadataValue::from_bytes(&sealed.actor));
-            values.insert_bin(metadata::ACTOR_SEAL, BinaryMetadataValue::from_bytes(&sealed.seal));
-        }
+        let sealed = self.sealer.seal(subject, &method.owner, &method.path, request.get_ref(), now)?;
+        let values = request.metadata_mut();
+        values.insert_bin(metadata::ACTOR, BinaryMetadataValue::from_bytes(&sealed.actor));
+        values.insert_bin(metadata::ACTOR_SEAL, BinaryMetadataValue::from_bytes(&sealed.seal));
         let path = PathAndQuery::try_from(method.path.as_str()).map_err(Fault::internal)?;
         let mut grpc = tonic::client::Grpc::new(link);
         grpc.ready().await.map_err(Fault::unavailable)?;

@@ -1,7 +1,8 @@
 //! The straight way of a request: rate of the address, page or route, caller, access, transcoding, call. Everything that
 //! refuses ends in one problem document.
 
-use crate::authenticate::{Attempt, Authenticator};
+use crate::audit::Audit;
+use crate::authenticate::{Attempt, Authenticator, Counted, Denied};
 use crate::edge::{EdgeBody, Handler, Request};
 use crate::forward::{Forward, Refused};
 use crate::pages::Pages;
@@ -10,20 +11,23 @@ use crate::rates;
 use crate::routes::{self, Found, Match, Routes};
 use crate::transcode;
 use crate::uses::Uses;
-use beem_caller::{Actor, Call};
+use beem_caller::{Actor, Call, PrincipalKind, Subject, Visitor};
 use beem_clock::Clock;
 use beem_fault::{Code, Fault};
-use beem_limits::{Limiter, Rate, Verdict};
-use beem_proto::Access;
+use beem_limits::{Limiter, Rate};
+use beem_proto::{Access, Method, Verb};
 use beem_signing::{Origins, RequestView, TimeRules};
 use beem_telemetry::Telemetry;
 use beem_whitelist::TrustedProxies;
-use http::header::ALLOW;
-use http::{HeaderValue, Response};
+use http::header::{ALLOW, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Response};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
+
+/// Characters of a User-Agent that go inward.
+const USER_AGENT_MAX: usize = 200;
 
 /// The gateway behind its edge.
 pub struct Gateway {
@@ -37,6 +41,7 @@ pub struct Gateway {
     pub time_rules: TimeRules,
     pub forward: Forward,
     pub uses: Uses,
+    pub audit: Audit,
     pub deadline: Duration,
     pub clock: Clock,
     pub telemetry: Telemetry,
@@ -47,8 +52,8 @@ pub struct Gateway {
 struct Progress {
     /// The route's template, never the path: metrics need few names.
     route: String,
-    /// What the bucket of the address said, then what the client's did.
-    rate: Option<(Verdict, &'static str)>,
+    /// What the bucket of the address said, then what the caller's did.
+    rate: Counted,
     allow: Option<String>,
     /// The refusal was given before under the same request key.
     replayed: bool,
@@ -113,7 +118,9 @@ impl Gateway {
         let rate = self.limiter.check(&rates::address_key(address), self.address_rate, now).await;
         if !rate.allowed {
             progress.rate = Some((rate, "address"));
-            return Err(rates::refused(&rate, "address").into());
+            let fault = rates::refused(&rate, "address");
+            self.audit.turned_away(address, &fault);
+            return Err(fault.into());
         }
         if let Some(page) = self.pages.find(&request.method, request.path()).await {
             progress.route = request.path().to_owned();
@@ -131,21 +138,49 @@ impl Gateway {
             Match::Nothing => return Err(Fault::new(Code::NotFound, "there is nothing at this path").into()),
         };
         progress.route.clone_from(&found.binding.template);
-        let actor = match found.method.access {
-            Access::Public => None,
+        let subject = match found.method.access {
+            Access::Public => Subject::Visitor(Visitor {
+                address,
+                request: request.id,
+                user_agent: user_agent(&request.headers),
+            }),
             Access::AnyOf(_) | Access::SignedIn | Access::Internal(_) => {
-                let mut rate = None;
-                let actor = self.authenticate(request, &found, address, &mut rate).await;
-                progress.rate = rate.map(|rate| (rate, "client"));
-                Some(actor?)
+                Subject::Actor(self.let_in(request, &found, address, &mut progress.rate).await?)
             }
         };
-        allowed(&found.method.access, actor.as_ref())?;
-        if let Some(actor) = &actor {
+        if let Subject::Actor(actor) = &subject {
             self.uses.note(actor, now);
         }
         let message = transcode::decode(&found, request.query(), &request.headers, &request.body)?;
-        self.forward.call(found.method, actor.as_ref(), message, now).await
+        let answer = self.forward.call(found.method, &subject, message, now).await?;
+        if let Subject::Actor(actor) = &subject
+            && found.binding.verb == Verb::Get
+        {
+            self.audit.read(actor, &found.method.name);
+        }
+        Ok(answer)
+    }
+
+    /// The caller, proven and allowed; a refusal is noted for the audit trail.
+    async fn let_in(
+        &self,
+        request: &Request,
+        found: &Found<'_, '_>,
+        address: IpAddr,
+        counted: &mut Counted,
+    ) -> Result<Actor, Fault> {
+        let outcome = self.authenticate(request, found, address, counted).await;
+        let outcome = outcome.and_then(|actor| match allowed(found.method, &actor) {
+            Ok(()) => Ok(actor),
+            Err(fault) => Err(Denied::of(&actor, fault)),
+        });
+        outcome.map_err(|Denied { fault, actor }| {
+            match actor {
+                Some(actor) => self.audit.refused(&actor, &found.method.name, &fault),
+                None => self.audit.turned_away(address, &fault),
+            }
+            fault
+        })
     }
 
     async fn authenticate(
@@ -153,8 +188,8 @@ impl Gateway {
         request: &Request,
         found: &Found<'_, '_>,
         address: IpAddr,
-        rate: &mut Option<Verdict>,
-    ) -> Result<Actor, Fault> {
+        counted: &mut Counted,
+    ) -> Result<Actor, Denied> {
         let origin = self.origins.matches(&request.host);
         let origin = origin.ok_or_else(|| Fault::new(Code::Misdirected, "this host is not served here"))?;
         let attempt = Attempt {
@@ -173,7 +208,7 @@ impl Gateway {
             write: found.method.is_write(),
             time_rules: &self.time_rules,
         };
-        self.authenticator.authenticate(&attempt, rate).await
+        self.authenticator.authenticate(&attempt, counted).await
     }
 
     /// The caller's address: the socket's peer, or behind trusted proxies what they say.
@@ -185,17 +220,22 @@ impl Gateway {
 }
 
 /// The access rule, by the roles of the standing. The service's guard judges it once more.
-fn allowed(access: &Access, actor: Option<&Actor>) -> Result<(), Fault> {
-    match (access, actor) {
-        (Access::Public, _) | (Access::SignedIn, Some(_)) => Ok(()),
-        (Access::AnyOf(roles), Some(actor)) if actor.roles.meets(*roles) => Ok(()),
-        (Access::AnyOf(roles), Some(_)) => {
+fn allowed(method: &Method, actor: &Actor) -> Result<(), Fault> {
+    match &method.access {
+        Access::AnyOf(roles) if !actor.roles.meets(*roles) => {
             let names = roles.full_names().join(", ");
             Err(Fault::new(Code::RoleMissing, format!("one of these roles is needed: {names}")))
         }
-        (Access::Internal(_), _) => Err(Fault::new(Code::NotFound, "there is nothing at this path")),
-        (Access::SignedIn | Access::AnyOf(_), None) => {
-            Err(Fault::internal("a caller is needed, and none was asked for"))
+        Access::AnyOf(_) | Access::SignedIn if method.session && actor.kind != PrincipalKind::User => {
+            Err(Fault::new(Code::SessionRequired, "this is for people who signed in"))
         }
+        Access::AnyOf(_) | Access::SignedIn | Access::Public => Ok(()),
+        Access::Internal(_) => Err(Fault::new(Code::NotFound, "there is nothing at this path")),
     }
+}
+
+/// As sent, without what could break out of a line of text, cut to its bound.
+fn user_agent(headers: &HeaderMap) -> String {
+    let sent = headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
+    String::from_utf8_lossy(sent).chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect()
 }

@@ -1,8 +1,9 @@
 //! The front door. A request's way: [`edge`] (bounds, framing, host) → [`gateway`] (rate, route) → [`authenticate`]
-//! (signature, standing, network, replay) → [`transcode`] (JSON to the request message) → [`forward`] (sealed actor, link)
-//! and back. Routes, access rules and the [`reference`] come from the contract alone: adding an RPC never touches this
+//! (signature or session, standing, network, replay) → [`transcode`] (JSON to the request message) → [`forward`] (sealed actor, link)
+//! and back. What is worth recording goes to the [`audit`] trail. Routes, access rules and the [`reference`] come from the contract alone: adding an RPC never touches this
 //! crate. The gateway owns no data and makes no decision of the business.
 
+pub mod audit;
 pub mod authenticate;
 pub mod credentials;
 pub mod edge;
@@ -13,6 +14,7 @@ pub mod problem;
 pub mod rates;
 pub mod reference;
 pub mod routes;
+pub mod sessions;
 pub mod settings;
 pub mod standings;
 pub mod transcode;
@@ -21,10 +23,11 @@ pub mod uses;
 pub use gateway::Gateway;
 pub use settings::GatewaySettings;
 
+use audit::Audit;
 use authenticate::Authenticator;
 use beem_cache::VerifiedStandings;
 use beem_caller::Sealer;
-use beem_clock::Clock;
+use beem_clock::{Clock, Entropy};
 use beem_fault::Fault;
 use beem_limits::{Limiter, ReplayStore};
 use beem_link::Link;
@@ -52,6 +55,7 @@ pub struct GatewayDeps {
     pub public_keys: Vec<PublishedKey>,
     pub ready: Ready,
     pub clock: Clock,
+    pub entropy: Entropy,
     pub telemetry: Telemetry,
 }
 
@@ -73,6 +77,8 @@ pub fn build(
     };
     let identity = link("identity")?;
     let uses = uses::Uses::new(identity.clone());
+    let (clock, telemetry) = (deps.clock.clone(), deps.telemetry.clone());
+    let audit = Audit::new(link("authz")?, settings.audit.read_sample, clock, deps.entropy, telemetry);
     let well_known = WellKnown {
         version: env!("CARGO_PKG_VERSION"),
         environment: deps.environment,
@@ -80,18 +86,18 @@ pub fn build(
         signature_algorithms: ["ed25519", "rsa-v1_5-sha256", "rsa-pss-sha512", "ecdsa-p256-sha256"],
         public_keys: deps.public_keys,
     };
+    let (kept, kept_s) = (settings.credentials_kept, settings.credentials_kept_s);
     let authenticator = Authenticator {
-        credentials: credentials::Credentials::new(
-            identity,
-            settings.credentials_kept,
-            settings.credentials_kept_s,
-        ),
+        credentials: credentials::Credentials::new(identity.clone(), kept, kept_s),
+        sessions: sessions::Sessions::new(identity, kept, kept_s),
         standings: standings::Standings::new(deps.standings),
         limiter: deps.limiter.clone(),
-        client_rate: rates::rate(settings.rates.client_per_s),
+        principal_rate: rates::rate(settings.rates.client_per_s),
         replay: deps.replay,
     };
     let reporter = uses.clone();
+    let mut tasks = vec![task("report-uses", move |cancel| reporter.clone().report(cancel))];
+    tasks.extend(audit.tasks());
     let gateway = Gateway {
         routes: routes::Routes::from_contract(&deps.contract).map_err(Fault::internal)?,
         pages: Pages::new(&deps.contract, &well_known, deps.ready),
@@ -107,11 +113,12 @@ pub fn build(
         },
         forward: forward::Forward::new(deps.links, deps.sealer),
         uses,
+        audit,
         deadline: Duration::from_millis(u64::from(settings.deadline_ms)),
         clock: deps.clock,
         telemetry: deps.telemetry,
     };
-    Ok((gateway, vec![task("report-uses", move |cancel| reporter.clone().report(cancel))]))
+    Ok((gateway, tasks))
 }
 
 fn origins(settings: &GatewaySettings, listen: SocketAddr) -> Result<Origins, Fault> {

@@ -2,8 +2,8 @@
 //! gateway's checks and of the services behind it all read alike.
 
 use crate::edge::{EdgeBody, full};
-use beem_fault::Fault;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use beem_fault::{Code, Fault};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -32,8 +32,8 @@ struct FieldProblem<'a> {
     detail: &'a str,
 }
 
-/// The answer to a request that ended in `fault`: status, `application/problem+json` (RFC 9457), `X-Request-Id`, and
-/// `Retry-After` (seconds) when the fault says how long. The fault's source is not in it. `Allow` and the like are the
+/// The answer to a request that ended in `fault`: status, `application/problem+json` (RFC 9457), `X-Request-Id`,
+/// `Retry-After` (seconds) when the fault says how long, and the challenge of RFC 6750 when a session is not valid. The fault's source is not in it. `Allow` and the like are the
 /// caller's to add.
 #[must_use]
 pub fn problem(fault: &Fault, request_id: &str) -> Response<EdgeBody> {
@@ -64,13 +64,15 @@ pub fn problem(fault: &Fault, request_id: &str) -> Response<EdgeBody> {
     if let Some(seconds) = fault.retry_after_s {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if fault.code == Code::SessionInvalid {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     response
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use beem_fault::Code;
     use http_body_util::BodyExt;
 
     async fn json(fault: &Fault) -> (Response<()>, serde_json::Value) {

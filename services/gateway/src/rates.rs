@@ -3,7 +3,7 @@
 use beem_fault::{Code, Fault};
 use beem_limits::{Rate, Verdict};
 use http::{HeaderMap, HeaderValue};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// So many a second, twice as many at once.
 #[must_use]
@@ -11,14 +11,21 @@ pub const fn rate(per_s: u32) -> Rate {
     Rate { per_s, burst: per_s.saturating_mul(2) }
 }
 
-/// The bucket of an address: one IPv4 address, or one IPv6 /64, since one host commonly has all of that.
+/// The bucket of an address.
 #[must_use]
 pub fn address_key(address: IpAddr) -> String {
+    format!("address:{}", network(address))
+}
+
+/// What is counted as one caller: an IPv4 address (`192.0.2.1`), or an IPv6 /64 (`2001:db8:1:2::/64`), since one host
+/// commonly has all of that.
+#[must_use]
+pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
-        IpAddr::V4(v4) => format!("address:{v4}"),
+        IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
-            format!("address:{a:x}:{b:x}:{c:x}:{d:x}")
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
     }
 }
@@ -47,5 +54,6 @@ mod tests {
         assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_eq!(network("2001:db8:1:2:ffff::9".parse().unwrap()), "2001:db8:1:2::/64");
     }
 }

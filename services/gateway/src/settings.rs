@@ -16,11 +16,12 @@ pub struct GatewaySettings {
     pub rates: RateSettings,
     pub signature: SignatureSettings,
     pub edge: EdgeSettings,
+    pub audit: AuditSettings,
     /// How long one request may take in all, milliseconds.
     pub deadline_ms: u32,
-    /// How many clients' parsed keys are kept.
+    /// How many clients' parsed keys are kept, and how many sessions.
     pub credentials_kept: u32,
-    /// A kept credential is read again after this, seconds, even when no change was announced.
+    /// A kept key or session is read again after this, seconds, even when no change was announced.
     pub credentials_kept_s: u32,
 }
 
@@ -33,6 +34,7 @@ impl Default for GatewaySettings {
             rates: RateSettings::default(),
             signature: SignatureSettings::default(),
             edge: EdgeSettings::default(),
+            audit: AuditSettings::default(),
             deadline_ms: 10_000,
             credentials_kept: 10_000,
             credentials_kept_s: 60,
@@ -46,7 +48,7 @@ impl Default for GatewaySettings {
 pub struct RateSettings {
     /// Of one IPv4 address or one IPv6 /64, before anything is verified.
     pub address_per_s: u32,
-    /// Of one client, after its signature was verified.
+    /// Of one client after its signature was verified, and of one user, whatever their sessions.
     pub client_per_s: u32,
 }
 
@@ -69,5 +71,19 @@ pub struct SignatureSettings {
 impl Default for SignatureSettings {
     fn default() -> Self {
         Self { past_s: 300, future_s: 60 }
+    }
+}
+
+/// What is recorded in the audit trail beyond what must be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditSettings {
+    /// One in how many allowed reads is recorded; 0: none.
+    pub read_sample: u32,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { read_sample: 100 }
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod convert;
 pub mod json;
+mod people;
+mod users;
 
 use crate::operations::{
     CREATE_CLIENT, DELETE_CLIENT, Operations, ROTATE_CLIENT_KEY, UPDATE_ACCOUNT, UPDATE_CLIENT,
@@ -135,6 +137,16 @@ impl wire::profiles_server::Profiles for Grpc {
         let actor = caller.actor().map_err(refused)?;
         self.0.get_profile(actor).await.map(Response::new).map_err(refused)
     }
+
+    async fn update_profile(
+        &self,
+        mut request: Request<wire::UpdateProfileRequest>,
+    ) -> Answer<wire::Profile> {
+        convert::sort_mask(&mut request.get_mut().present);
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        answered(self.0.update_profile(actor, &request.get_ref().encode_to_vec()).await)
+    }
 }
 
 #[tonic::async_trait]
@@ -146,6 +158,13 @@ impl wire::directory_server::Directory for Grpc {
         self.0.get_client_credential(request.get_ref()).await.map(Response::new).map_err(refused)
     }
 
+    async fn get_session(
+        &self,
+        request: Request<wire::GetSessionRequest>,
+    ) -> Answer<wire::SessionCredential> {
+        self.0.get_session(request.get_ref()).await.map(Response::new).map_err(refused)
+    }
+
     async fn report_use(&self, request: Request<wire::ReportUseRequest>) -> Answer<wire::ReportUseResponse> {
         self.0.report_use(request.get_ref()).await.map(Response::new).map_err(refused)
     }
@@ -155,6 +174,20 @@ impl wire::directory_server::Directory for Grpc {
         request: Request<wire::CreateAccountRequest>,
     ) -> Answer<wire::CreateAccountResponse> {
         answered(self.0.create_account(request.get_ref()).await)
+    }
+
+    async fn invite_owner(
+        &self,
+        request: Request<wire::InviteOwnerRequest>,
+    ) -> Answer<wire::InviteOwnerResponse> {
+        self.0.invite_owner(request.get_ref()).await.map(Response::new).map_err(refused)
+    }
+
+    async fn reseal_secrets(
+        &self,
+        request: Request<wire::ResealSecretsRequest>,
+    ) -> Answer<wire::ResealSecretsResponse> {
+        self.0.reseal_secrets(request.get_ref()).await.map(Response::new).map_err(refused)
     }
 
     async fn list_accounts(

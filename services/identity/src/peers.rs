@@ -1,12 +1,15 @@
-//! The little identity needs of authz: a client's standing, and the two halves of a change of it.
+//! The little identity needs of authz: a principal's standing, the two halves of a change of it, that a user has activated,
+//! and the trail that audit rows are pushed to.
 
+use beem_caller::PrincipalKind;
 use beem_fault::{Code, Fault, Result};
 use beem_ids::{AccountId, PrincipalId};
 use beem_link::Link;
-use beem_proto::access::v1::PrincipalKind;
 use beem_proto::authz::v1 as wire;
+use beem_proto::authz::v1::audit_client::AuditClient;
 use beem_proto::authz::v1::standings_client::StandingsClient;
 use beem_roles::RoleSet;
+use futures::future::BoxFuture;
 use prost::Message;
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -58,15 +61,15 @@ impl Authz {
         answer.standings.iter().map(|s| parse(s).map(|s| (s.principal, s))).collect()
     }
 
-    /// The standing of one client of the account. To authz a client without one does not exist, and so it is nowhere.
+    /// The standing of one principal of the account. To authz a principal without one does not exist, and so it is nowhere.
     ///
     /// # Errors
     /// `not-found`; `unavailable` or `deadline` when authz is away.
     pub async fn standing(&self, account: AccountId, principal: PrincipalId) -> Result<Standing> {
         let found = self.standings(account, &[principal]).await?;
         found.get(&principal).copied().ok_or_else(|| {
-            tracing::error!(%principal, "a client has no standing in authz");
-            Fault::not_found("client")
+            tracing::error!(%principal, "a principal has no standing in authz");
+            Fault::not_found("principal")
         })
     }
 
@@ -93,7 +96,7 @@ impl Authz {
         self.client().set_role_grant_policy(request).await.map_err(judged).map(drop)
     }
 
-    /// Gives a new client its standing.
+    /// Gives a new principal its standing: a client's is active at once, a user's once it has activated.
     ///
     /// # Errors
     /// `role-not-held`; `not-found` when authz does not know the account or the actor; `unavailable` or `deadline` when
@@ -103,10 +106,11 @@ impl Authz {
             effect_key: new.effect_key.to_owned(),
             account_id: new.account.to_string(),
             principal_id: new.principal.to_string(),
-            kind: PrincipalKind::Client.into(),
+            kind: new.kind.to_wire().into(),
             enabled: new.enabled,
             roles: new.roles.bits(),
             actor_principal_id: new.actor.map(|id| id.to_string()).unwrap_or_default(),
+            active: new.kind == PrincipalKind::Client,
         };
         let answer = self.client().create_standing(request).await.map_err(expected)?;
         Ok(answer.into_inner().encode_to_vec())
@@ -115,7 +119,7 @@ impl Authz {
     /// First half of a change: what shrinks is done, what grows is kept for [`Authz::commit_change`].
     ///
     /// # Errors
-    /// `role-not-held`, `own-principal`, `client-deleted`, `last-operator`; `not-found` when authz does not know one of
+    /// `role-not-held`, `own-principal`, `client-deleted`, `user-deleted`, `last-operator`; `not-found` when authz does not know one of
     /// them; `unavailable` or `deadline` when it is away.
     pub async fn prepare_change(&self, request: wire::PrepareChangeRequest) -> Result<Vec<u8>> {
         let answer = self.client().prepare_change(request).await.map_err(expected)?;
@@ -131,14 +135,60 @@ impl Authz {
             self.client().commit_change(wire::CommitChangeRequest { effect_key }).await.map_err(expected)?;
         Ok(answer.into_inner().encode_to_vec())
     }
+
+    /// Whatever gateways know of the principal's sessions is old from now on. To come before its sessions end here, its
+    /// password changes or its second factor does. `actor` is None when nobody is signed in; one's own are one's own to end.
+    ///
+    /// # Errors
+    /// `user-deleted`; `not-found` when authz does not know one of them; `unavailable` or `deadline` when it is away.
+    pub async fn end_sessions(
+        &self,
+        effect_key: String,
+        account: AccountId,
+        principal: PrincipalId,
+        actor: Option<PrincipalId>,
+    ) -> Result<Vec<u8>> {
+        let change = wire::PrepareChangeRequest {
+            effect_key,
+            account_id: account.to_string(),
+            principal_id: principal.to_string(),
+            actor_principal_id: actor.map(|id| id.to_string()).unwrap_or_default(),
+            end_sessions: true,
+            ..wire::PrepareChangeRequest::default()
+        };
+        self.prepare_change(change).await
+    }
+
+    /// The user has a password and a second factor: it counts as an operator from now on. Any number of times.
+    ///
+    /// # Errors
+    /// `user-deleted`; `not-found` when authz does not know it; `unavailable` or `deadline` when authz is away.
+    pub async fn activate_standing(&self, account: AccountId, principal: PrincipalId) -> Result<Standing> {
+        let request = wire::ActivateStandingRequest {
+            account_id: account.to_string(),
+            principal_id: principal.to_string(),
+        };
+        let answer = self.client().activate_standing(request).await.map_err(expected)?;
+        parse(&answer.into_inner())
+    }
 }
 
-/// What a new client's standing is made of.
+impl beem_events::audit::Trail for Authz {
+    fn push(&self, rows: Vec<wire::AuditRow>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let request = wire::PushAuditRowsRequest { rows };
+            AuditClient::new(self.link.clone()).push_audit_rows(request).await.map_err(expected).map(drop)
+        })
+    }
+}
+
+/// What a new principal's standing is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct NewStanding<'a> {
     pub effect_key: &'a str,
     pub account: AccountId,
     pub principal: PrincipalId,
+    pub kind: PrincipalKind,
     pub enabled: bool,
     pub roles: RoleSet,
     /// None when the installation itself acts.
@@ -174,6 +224,7 @@ fn expected(status: tonic::Status) -> Fault {
         | Code::OwnPrincipal
         | Code::PrincipalDisabled
         | Code::ClientDeleted
+        | Code::UserDeleted
         | Code::LastOperator => fault,
         // In authz's own words; something in between that lost its way has a source.
         Code::NotFound if fault.source().is_none() => {
@@ -200,6 +251,7 @@ mod tests {
                     | Code::OwnPrincipal
                     | Code::PrincipalDisabled
                     | Code::ClientDeleted
+                    | Code::UserDeleted
                     | Code::LastOperator
                     | Code::NotFound
             );

@@ -1,10 +1,12 @@
 //! Identity's background loops: bounded, cancellable, supervised.
 
+use crate::operations::Operations;
 use crate::settings::IdentitySettings;
-use beem_database::sagas::Sagas;
+use crate::store::{attempts, challenges, links, places, sessions};
 use beem_database::{Database, claims};
-use beem_events::Feed;
+use beem_events::{Feed, audit};
 use beem_fault::Result;
+use beem_mail::{self as mail, Mailer};
 use beem_runtime::{Task, task};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -16,12 +18,23 @@ const PURGE_BATCH: u32 = 500;
 /// The next round goes on with what one cannot do in this time.
 const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
+/// How long mails that were sent, and audit rows that authz has, stay for whoever looks into something.
+const KEPT_MS: i64 = 7 * DAY_MS;
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Numbering events, going on with sagas whose runner is gone, forgetting what is past its time.
+/// Numbering events, going on with sagas whose runner is gone, sending mails, handing the audit trail on,
+/// forgetting what is past its time.
 #[must_use]
-pub fn all(db: &Database, sagas: &Sagas, feed: &Feed, settings: &IdentitySettings) -> Vec<Task> {
-    let (sagas, sequencer) = (sagas.clone(), feed.clone());
+pub fn all(
+    db: &Database,
+    operations: &Operations,
+    feed: &Feed,
+    mailer: Mailer,
+    settings: &IdentitySettings,
+) -> Vec<Task> {
+    let (sagas, sequencer, resets) = (operations.sagas(), feed.clone(), operations.clone());
+    let (rows, authz) = (feed.clone(), operations.authz());
     let (db, feed) = (db.clone(), feed.clone());
     let interval = Duration::from_secs(u64::from(settings.purge_interval_s));
     let retention_ms = i64::from(settings.feed_retention_days).saturating_mul(DAY_MS);
@@ -34,6 +47,15 @@ pub fn all(db: &Database, sagas: &Sagas, feed: &Feed, settings: &IdentitySetting
             let sagas = sagas.clone();
             async move { sagas.resume(cancel).await }
         }),
+        task("identity-mailer", move |cancel| {
+            let mailer = mailer.clone();
+            async move { mailer.run(cancel).await }
+        }),
+        task("identity-audit", move |cancel| {
+            let (feed, authz) = (rows.clone(), authz.clone());
+            async move { audit::push(&feed, &authz, cancel).await }
+        }),
+        task("identity-password-resets", move |cancel| resets.clone().mail_password_resets(cancel)),
         task("identity-purge", move |cancel| purge(db.clone(), feed.clone(), interval, retention_ms, cancel)),
     ]
 }
@@ -47,6 +69,13 @@ async fn purge(db: Database, feed: Feed, interval: Duration, retention_ms: i64, 
             _ = ticks.tick() => {}
         }
         purge_all("request keys", &cancel, || claims::purge(&db, PURGE_BATCH)).await;
+        purge_all("audit rows", &cancel, || audit::purge(&db, KEPT_MS, PURGE_BATCH)).await;
+        purge_all("mails", &cancel, || mail::purge(&db, KEPT_MS, PURGE_BATCH)).await;
+        purge_all("links", &cancel, || links::purge(&db, PURGE_BATCH)).await;
+        purge_all("challenges", &cancel, || challenges::purge(&db, PURGE_BATCH)).await;
+        purge_all("sessions", &cancel, || sessions::purge(&db, PURGE_BATCH)).await;
+        purge_all("attempts", &cancel, || attempts::purge(&db, PURGE_BATCH)).await;
+        purge_all("places", &cancel, || places::purge(&db, PURGE_BATCH)).await;
         purge_all("events", &cancel, || feed.purge(retention_ms, PURGE_BATCH)).await;
     }
 }

@@ -2,10 +2,11 @@
 //! that is read behind their backs, from their databases.
 
 use beem_testkit::cluster::{Cluster, Options, beem_bin};
+use beem_testkit::folder::RunFolder;
 use beem_testkit::process::Process;
 use beem_testkit::{postgres, redis};
-use beem_tests::rig::{Gateway, Shape};
-use beem_tests::{Client, Creds, Rig};
+use beem_tests::rig::{Gateway, MAIL_FOLDER, Shape};
+use beem_tests::{Client, Creds, Mailbox, Rig};
 use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +21,9 @@ pub struct Installation {
     pub gateways: Vec<Gateway>,
     /// A client with all 15 roles.
     pub main: Creds,
+    /// What it has sent.
+    pub mailbox: Mailbox,
+    _mail: RunFolder,
 }
 
 impl Installation {
@@ -34,6 +38,9 @@ impl Installation {
         ];
         let all = rates.iter().chain(settings);
         options.envs = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mail = RunFolder::create().unwrap();
+        let mailbox = Mailbox { folder: mail.path().join("mail") };
+        options.envs.push((MAIL_FOLDER.into(), mailbox.folder.display().to_string()));
         let cluster = Cluster::start(&options).unwrap();
         let gateway = |n| {
             let address = cluster.address(&format!("gateway-{n}")).unwrap();
@@ -41,7 +48,7 @@ impl Installation {
         };
         let gateways = vec![gateway(1), gateway(2)];
         let (main, _) = Creds::load(&cluster.create_account("Main", "credentials").unwrap()).unwrap();
-        Self { cluster, redis, postgres, gateways, main }
+        Self { cluster, redis, postgres, gateways, main, mailbox, _mail: mail }
     }
 
     /// The main client at the first gateway.
@@ -82,6 +89,14 @@ impl House {
         match self {
             Self::Embedded(rig) => &rig.main,
             Self::Clustered(installation) => &installation.main,
+        }
+    }
+
+    /// What it has sent.
+    pub fn mailbox(&self) -> &Mailbox {
+        match self {
+            Self::Embedded(rig) => &rig.mailbox,
+            Self::Clustered(installation) => &installation.mailbox,
         }
     }
 

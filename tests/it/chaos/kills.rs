@@ -11,28 +11,18 @@ use std::time::Duration;
 use tokio::task::{JoinSet, block_in_place};
 
 /// Replays the choices of an earlier run.
-const SEED_ENV: &str = "BEEM_CHAOS_SEED";
+pub const SEED_ENV: &str = "BEEM_CHAOS_SEED";
 const WRITERS: u64 = 4;
 /// Writes between two kills go on for as long as a killed identity's leases last.
 const PROGRESS: Duration = Duration::from_secs(60);
 
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var(SEED_ENV).ok().map(|text| text.parse().unwrap());
     given.unwrap_or_else(|| u64::from(u32::from_le_bytes(Entropy::System.bytes())))
 }
 
-/// Kills every victim once, in an order and at moments that the seed chooses.
-async fn kill_each(mut house: House) {
-    let seed = seed();
-    println!("{SEED_ENV}={seed}");
-    let (choices, course) = (Choices::new(seed), Course::default());
-    let before = there_before(&house).await;
-    let mut writers = JoinSet::new();
-    for n in 0..WRITERS {
-        let writer = Writer::new(&house, &format!("w{n}"), seed.wrapping_mul(31).wrapping_add(n));
-        writers.spawn(writer.write(course.clone()));
-    }
-    let mut victims = house.victims();
+/// Kills every victim once, in an order and at moments that the seed chooses, while somebody writes.
+pub async fn torment(house: &mut House, mut victims: Vec<&'static str>, choices: &Choices, course: &Course) {
     while !victims.is_empty() {
         let victim = victims.swap_remove(choices.index(victims.len()));
         let so_far = course.acknowledged.load(Ordering::Relaxed);
@@ -56,6 +46,20 @@ async fn kill_each(mut house: House) {
     })
     .await;
     course.end.store(true, Ordering::Relaxed);
+}
+
+async fn kill_each(mut house: House) {
+    let seed = seed();
+    println!("{SEED_ENV}={seed}");
+    let (choices, course) = (Choices::new(seed), Course::default());
+    let before = there_before(&house).await;
+    let mut writers = JoinSet::new();
+    for n in 0..WRITERS {
+        let writer = Writer::new(&house, &format!("w{n}"), seed.wrapping_mul(31).wrapping_add(n));
+        writers.spawn(writer.write(course.clone()));
+    }
+    let victims = house.victims();
+    torment(&mut house, victims, &choices, &course).await;
     let writers = writers.join_all().await;
     house.all_run();
     verify(&house, writers, &before).await;

@@ -317,7 +317,7 @@ pub async fn verify(house: &House, mut writers: Vec<Writer>, before: &[String]) 
 }
 
 /// No saga is left half way.
-async fn settled(house: &House) {
+pub async fn settled(house: &House) {
     within(SETTLES, "every saga ends", || async {
         let running =
             house.column("identity", "SELECT count(*) AS one FROM claims WHERE state = 'RUNNING'").await;
@@ -327,6 +327,7 @@ async fn settled(house: &House) {
     for (service, what) in [
         ("identity", "saga_steps"),
         ("identity", "clients WHERE changing IS NOT NULL"),
+        ("identity", "users WHERE changing IS NOT NULL OR NOT made"),
         ("authz", "prepared_changes WHERE committed_ms IS NULL AND (add_roles > 0 OR enable)"),
     ] {
         let left = house.column(service, &format!("SELECT count(*) AS one FROM {what}")).await;

@@ -28,7 +28,7 @@ async fn row_24_a_role_removed_works_nowhere(rig: &Rig) {
     assert!(guarded.len() >= 6);
     for fresh in [true, false] {
         if !fresh {
-            refused_within_a_second(&clients, CLIENTS, since, 403, "role-missing").await;
+            refused_within_a_second(&clients, CLIENTS, since, &[(403, "role-missing")]).await;
         }
         for method in guarded.iter().filter(|m| m.fresh == fresh) {
             for binding in &method.http {

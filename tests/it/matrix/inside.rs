@@ -1,8 +1,9 @@
 //! Every RPC from inside a cluster, over gRPC: what a service does with a call that no gateway and no peer of its own would
 //! send. The keys are the cluster's own, from its settings files.
 
+use super::inside_people::People;
 use super::inside_rows::{World, all, encode, is_for_actors};
-use beem_caller::{Actor, AuthenticatedBy, PrincipalKind, ServiceIdentity, metadata};
+use beem_caller::{Actor, AuthenticatedBy, PrincipalKind, ServiceIdentity, Subject, Visitor, metadata};
 use beem_clock::{Clock, Entropy};
 use beem_ids::RequestId;
 use beem_proto::events::v1::SubscribeResponse;
@@ -29,7 +30,12 @@ struct Inside {
 }
 
 impl Inside {
+    /// With people who only look like some.
     async fn new() -> Self {
+        Self::with(async |_| People::nobody()).await
+    }
+
+    async fn with(people: impl AsyncFnOnce(&beem_tests::Client) -> People) -> Self {
         let rig = Rig::clustered();
         let keys = ClusterKeys::read(&rig.cluster_folder());
         let owner = rig.as_client(&rig.new_account());
@@ -41,6 +47,7 @@ impl Inside {
             principal: target.id.clone(),
             client_id: target.client_id.clone(),
             key: beem_tests::creds::new_key(KeyKind::Ed25519).public().pem(),
+            people: people(&owner).await,
         };
         let peers = ["identity", "authz"].map(|name| (name, keys.peer(name)));
         Self { keys, peers: peers.into(), caller, world }
@@ -93,12 +100,38 @@ impl Inside {
             request: RequestId::draw(Clock::System.now(), &Entropy::System),
             key_fingerprint: String::new(),
             request_key: unique(),
+            session: None,
         }
     }
 
-    /// With an actor sealed for `audience`, `path` and `message`.
-    fn sealed(&self, call: RawCall, actor: &Actor, audience: &str, path: &str, message: &[u8]) -> RawCall {
-        let sealed = self.keys.sealer().seal(actor, audience, path, message, Clock::System.now()).unwrap();
+    /// The person, in its session.
+    fn person(&self) -> Actor {
+        let people = &self.world.people;
+        Actor {
+            principal: people.id.parse().unwrap(),
+            kind: PrincipalKind::User,
+            authenticated_by: AuthenticatedBy::Session,
+            name: people.email.clone(),
+            session: Some(people.session_id.parse().unwrap()),
+            ..self.actor(RoleSet::EMPTY)
+        }
+    }
+
+    /// Whoever the gateway would say calls it.
+    fn subject(&self, method: &Method) -> Subject {
+        if method.session {
+            return Subject::Actor(self.person());
+        }
+        if is_for_actors(method) {
+            return Subject::Actor(self.actor(RoleSet::ALL));
+        }
+        let request = RequestId::draw(Clock::System.now(), &Entropy::System);
+        Subject::Visitor(Visitor { address: "127.0.0.1".parse().unwrap(), request, user_agent: String::new() })
+    }
+
+    /// With somebody sealed for `audience`, `path` and `message`.
+    fn sealed(&self, call: RawCall, whom: &Subject, audience: &str, path: &str, message: &[u8]) -> RawCall {
+        let sealed = self.keys.sealer().seal(whom, audience, path, message, Clock::System.now()).unwrap();
         call.binary(metadata::ACTOR, &sealed.actor).binary(metadata::ACTOR_SEAL, &sealed.seal)
     }
 
@@ -106,11 +139,11 @@ impl Inside {
     fn proper(&self, method: &Method, row: &super::inside_rows::Row) -> RawCall {
         let call = self.bare(method, row);
         let call = call.text(metadata::SERVICE_TOKEN, self.token(Self::allowed(method), Self::owner(method)));
-        if !is_for_actors(method) {
+        if matches!(method.access, Access::Internal(_)) {
             return call;
         }
         let message = call.message.clone();
-        self.sealed(call, &self.actor(RoleSet::ALL), Self::owner(method), &method.path, &message)
+        self.sealed(call, &self.subject(method), Self::owner(method), &method.path, &message)
     }
 }
 
@@ -121,7 +154,7 @@ fn every_rpc_has_a_row() {
 
 #[tokio::test]
 async fn a_proper_call_is_served() {
-    let inside = Inside::new().await;
+    let inside = Inside::with(async |owner| People::gather(Rig::clustered(), owner).await).await;
     for (method, row) in all() {
         let answer = inside.send(&method, &inside.proper(&method, row)).await;
         assert!(answer.is_ok(), "{}: {answer:?}", method.path);
@@ -181,7 +214,11 @@ async fn a_call_without_a_good_service_token_is_refused() {
 #[tokio::test]
 async fn a_service_that_is_not_among_the_callers_is_refused() {
     refused(Code::PermissionDenied, |inside, method, row| {
-        let Access::Internal(callers) = &method.access else { return Vec::new() };
+        let callers = match &method.access {
+            Access::Internal(callers) => callers.clone(),
+            Access::Public => vec!["gateway".to_owned()],
+            Access::AnyOf(_) | Access::SignedIn => return Vec::new(),
+        };
         let others = SERVICES.into_iter().filter(|s| !callers.iter().any(|c| c == s));
         let call = |service| {
             let call = inside.bare(method, row);
@@ -201,25 +238,29 @@ async fn a_call_for_an_actor_without_a_proven_one_is_refused() {
         let here = Inside::owner(method);
         let elsewhere = if here == "authz" { "identity" } else { "authz" };
         let call = inside.bare(method, row).text(metadata::SERVICE_TOKEN, inside.token("gateway", here));
-        let (actor, message) = (inside.actor(RoleSet::ALL), call.message.clone());
+        let (whom, message) = (inside.subject(method), call.message.clone());
+        let Subject::Actor(actor) = whom.clone() else { unreachable!("it is for actors") };
         let seal = |audience: &str, path: &str, message: &[u8]| {
-            inside.sealed(call.clone(), &actor, audience, path, message)
+            inside.sealed(call.clone(), &whom, audience, path, message)
         };
         let now = Clock::System.now();
-        let good = inside.keys.sealer().seal(&actor, here, &method.path, &message, now).unwrap();
+        let good = inside.keys.sealer().seal(&whom, here, &method.path, &message, now).unwrap();
         let long_ago = now.plus_ms(-60_000);
-        let old = inside.keys.sealer().seal(&actor, here, &method.path, &message, long_ago).unwrap();
+        let old = inside.keys.sealer().seal(&whom, here, &method.path, &message, long_ago).unwrap();
         let mut forged = good.seal;
         forged[0] ^= 1;
         let with = |actor: &[u8], seal: &[u8]| {
             call.clone().binary(metadata::ACTOR, actor).binary(metadata::ACTOR_SEAL, seal)
         };
+        let visitor = Visitor { address: actor.address, request: actor.request, user_agent: String::new() };
+        let visitor = Subject::Visitor(visitor);
         let record = prost::Message::encode_to_vec(&actor.to_wire());
         let other_path = "/beem.identity.v1.Clients/Other";
         vec![
             ("without an actor", call.clone()),
             ("an actor for the record only", call.clone().binary(metadata::ACTOR_RECORD, &record)),
             ("an actor without a seal", call.clone().binary(metadata::ACTOR, &good.actor)),
+            ("a visitor", inside.sealed(call.clone(), &visitor, here, &method.path, &message)),
             ("a forged seal", with(&good.actor, &forged)),
             ("a seal that is too short", with(&good.actor, &good.seal[..16])),
             ("a seal of a minute ago", with(&old.actor, &old.seal)),
@@ -238,8 +279,26 @@ async fn an_actor_without_the_role_is_refused_by_the_service_too() {
         let Access::AnyOf(any_of) = &method.access else { return Vec::new() };
         let here = Inside::owner(method);
         let call = inside.bare(method, row).text(metadata::SERVICE_TOKEN, inside.token("gateway", here));
-        let (actor, message) = (inside.actor(RoleSet::ALL.minus(*any_of)), call.message.clone());
-        vec![("all other roles", inside.sealed(call, &actor, here, &method.path, &message))]
+        let others = |actor: Actor| Subject::Actor(Actor { roles: RoleSet::ALL.minus(*any_of), ..actor });
+        let (client, person) = (others(inside.actor(RoleSet::ALL)), others(inside.person()));
+        let message = call.message.clone();
+        let sealed = |whom: &Subject| inside.sealed(call.clone(), whom, here, &method.path, &message);
+        vec![("all other roles", sealed(&client)), ("a person with all other roles", sealed(&person))]
+    })
+    .await;
+}
+
+/// So does it judge who is a person.
+#[tokio::test]
+async fn a_client_is_refused_by_the_service_too_where_a_person_is_asked_for() {
+    refused(Code::PermissionDenied, |inside, method, row| {
+        if !method.session {
+            return Vec::new();
+        }
+        let here = Inside::owner(method);
+        let call = inside.bare(method, row).text(metadata::SERVICE_TOKEN, inside.token("gateway", here));
+        let (client, message) = (Subject::Actor(inside.actor(RoleSet::ALL)), call.message.clone());
+        vec![("a client", inside.sealed(call, &client, here, &method.path, &message))]
     })
     .await;
 }

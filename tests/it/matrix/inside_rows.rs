@@ -1,7 +1,9 @@
 //! A valid message for every RPC, as one service sends it to another. None of them changes what another test looks at.
 
+use super::inside_people::People;
 use beem_proto::{Access, Contract, Method};
 use beem_tests::forge::unique;
+use beem_tests::people::{new_password, new_user};
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
@@ -14,6 +16,7 @@ pub struct World {
     pub client_id: String,
     /// A public key, PEM.
     pub key: String,
+    pub people: People,
 }
 
 /// One RPC.
@@ -32,7 +35,28 @@ fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
+/// A UTC time of the last hour, in Unix milliseconds.
+fn just_now_ms() -> i64 {
+    beem_tests::forge::now_s() * 1_000
+}
+
+fn audit_row(w: &World) -> Value {
+    json!({
+        "id": new_id(), "accountId": w.account, "timeMs": just_now_ms(), "action": "GetClient", "outcome": "done",
+        "actor": { "principalId": w.principal, "kind": "CLIENT", "name": w.client_id },
+        "target": { "type": "client", "id": w.principal }, "address": "127.0.0.1", "requestId": new_id(),
+    })
+}
+
 pub const ROWS: &[Row] = &[
+    row("/beem.authz.v1.Audit/ListAuditEvents", |_| json!({})),
+    row("/beem.authz.v1.Audit/PushAuditRows", |w| json!({ "rows": [audit_row(w)] })),
+    row("/beem.authz.v1.Audit/ReportRefusals", |_| {
+        let count = json!({ "address": "192.0.2.1", "minuteS": just_now_ms() / 60_000 * 60, "code": "client-unknown", "count": 2 });
+        json!({ "reportId": new_id(), "counts": [count] })
+    }),
+    row("/beem.authz.v1.Audit/ListAuditHeads", |_| json!({})),
+    row("/beem.authz.v1.Audit/VerifyAudit", |_| json!({})),
     row("/beem.authz.v1.Roles/ListRoles", |_| json!({})),
     row("/beem.authz.v1.Standings/GetStanding", |w| json!({ "principalId": w.principal })),
     row(
@@ -64,6 +88,10 @@ pub const ROWS: &[Row] = &[
         |w| json!({ "accountId": w.account, "principalIds": [w.principal] }),
     ),
     row("/beem.authz.v1.Standings/ListHolders", |w| json!({ "accountId": w.account, "role": 1 })),
+    row(
+        "/beem.authz.v1.Standings/ActivateStanding",
+        |w| json!({ "accountId": w.account, "principalId": w.people.invited_id }),
+    ),
     row("/beem.events.v1.Feed/Subscribe", |_| json!({})),
     row("/beem.identity.v1.Accounts/GetAccount", |_| json!({})),
     row("/beem.identity.v1.Accounts/UpdateAccount", |_| json!({ "name": "inside", "present": "name" })),
@@ -85,11 +113,58 @@ pub const ROWS: &[Row] = &[
     }),
     row("/beem.identity.v1.Directory/ListAccounts", |_| json!({})),
     row("/beem.identity.v1.Directory/GetInstallation", |_| json!({})),
+    row("/beem.identity.v1.Directory/GetSession", |w| json!({ "tokenHash": w.people.session_hash })),
+    row("/beem.identity.v1.Directory/InviteOwner", |w| json!({ "accountId": w.account })),
+    row("/beem.identity.v1.Directory/ResealSecrets", |_| json!({})),
     row("/beem.identity.v1.Profiles/GetProfile", |_| json!({})),
+    row("/beem.identity.v1.Profiles/UpdateProfile", |_| json!({ "firstName": "inside", "present": "firstName" })),
+    row("/beem.identity.v1.Users/ListUsers", |_| json!({})),
+    row("/beem.identity.v1.Users/CreateUser", |_| new_user(&Value::Null)),
+    row("/beem.identity.v1.Users/GetUser", |w| json!({ "id": w.people.invited_id })),
+    row(
+        "/beem.identity.v1.Users/UpdateUser",
+        |w| json!({ "id": w.people.invited_id, "firstName": "inside", "present": "firstName" }),
+    ),
+    // People come in: each with what the steps before it left.
+    row(
+        "/beem.identity.v1.SignIns/Activate",
+        |w| json!({ "token": w.people.invitation, "password": new_password() }),
+    ),
+    row("/beem.identity.v1.Users/ResendInvitation", |w| json!({ "id": w.people.invited_id })),
+    row(
+        "/beem.identity.v1.SignIns/ConfirmActivation",
+        |w| json!({ "token": w.people.begun, "code": w.people.begun_code }),
+    ),
+    row(
+        "/beem.identity.v1.SignIns/SignIn",
+        |w| json!({ "email": w.people.email, "password": w.people.password }),
+    ),
+    row(
+        "/beem.identity.v1.SignIns/PassSecondFactor",
+        |w| json!({ "challenge": w.people.challenge, "code": w.people.codes[0] }),
+    ),
+    row(
+        "/beem.identity.v1.SignIns/RequestPasswordReset",
+        |_| json!({ "email": format!("{}@nowhere.example", unique()) }),
+    ),
+    row(
+        "/beem.identity.v1.SignIns/ConfirmPasswordReset",
+        |w| json!({ "token": w.people.reset, "password": new_password(), "code": w.people.reset_code }),
+    ),
+    row("/beem.identity.v1.Sessions/ListSessions", |_| json!({})),
+    row("/beem.identity.v1.Sessions/EndSession", |w| json!({ "id": w.people.other_session_id })),
+    row("/beem.identity.v1.Sessions/ChangePassword", |w| {
+        let (current, code) = (&w.people.password, &w.people.codes[1]);
+        json!({ "currentPassword": current, "newPassword": new_password(), "code": code })
+    }),
+    row("/beem.identity.v1.Sessions/RenewSecondFactor", |w| json!({ "code": w.people.codes[2] })),
+    row("/beem.identity.v1.Sessions/EndCurrentSession", |_| json!({})),
+    row("/beem.identity.v1.Users/ResetSecondFactor", |w| json!({ "id": w.people.id })),
+    row("/beem.identity.v1.Users/DeleteUser", |w| json!({ "id": w.people.invited_id })),
     row("/beem.identity.v1.Clients/DeleteClient", |w| json!({ "id": w.principal })),
 ];
 
-/// Every RPC with its row, in the order of the rows: PrepareChange before CommitChange, DeleteClient last.
+/// Every RPC with its row, in the order of the rows: what uses something up comes after what looks at it.
 pub fn all() -> Vec<(Method, &'static Row)> {
     let contract = Contract::load().unwrap();
     let methods = contract.methods().cloned();

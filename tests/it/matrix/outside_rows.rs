@@ -1,8 +1,10 @@
 //! A valid request for every RPC that is reachable from outside.
 
 use beem_proto::{Access, Contract, Method};
+use beem_roles::Role;
 use beem_signing::KeyKind;
-use beem_tests::{Client, Creds, Rig};
+use beem_tests::people::{RESETS, SESSIONS, USERS, begin, new_email, new_password, new_user, own_session};
+use beem_tests::{Caller, Client, Creds, Person, Rig, Visitor, Wire};
 use serde_json::{Value, json};
 
 /// A valid request: its body, and another valid one.
@@ -29,7 +31,7 @@ fn new_key() -> String {
 }
 
 pub const ROWS: &[Row] = &[
-    read("/beem.identity.v1.Profiles/GetProfile", true),
+    read("/beem.authz.v1.Audit/ListAuditEvents", false),
     read("/beem.authz.v1.Roles/ListRoles", true),
     read("/beem.identity.v1.Accounts/GetAccount", true),
     write(
@@ -51,6 +53,35 @@ pub const ROWS: &[Row] = &[
         || json!({ "publicKey": new_key() }),
         || json!({ "publicKey": new_key(), "retireOldAfter": 60 }),
     ),
+    read("/beem.identity.v1.Profiles/GetProfile", true),
+    write(
+        "/beem.identity.v1.Profiles/UpdateProfile",
+        || json!({ "firstName": "one" }),
+        || json!({ "firstName": "two" }),
+    ),
+    // What stands here for people is made for each request: see World::valid.
+    read("/beem.identity.v1.Sessions/ListSessions", true),
+    write("/beem.identity.v1.Sessions/EndCurrentSession", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.Sessions/EndSession", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.Sessions/ChangePassword", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.Sessions/RenewSecondFactor", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.SignIns/Activate", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.SignIns/ConfirmActivation", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.SignIns/SignIn", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.SignIns/PassSecondFactor", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.SignIns/RequestPasswordReset", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.SignIns/ConfirmPasswordReset", || Value::Null, || Value::Null),
+    read("/beem.identity.v1.Users/ListUsers", false),
+    read("/beem.identity.v1.Users/GetUser", false),
+    write("/beem.identity.v1.Users/CreateUser", || new_user(&Value::Null), || new_user(&Value::Null)),
+    write(
+        "/beem.identity.v1.Users/UpdateUser",
+        || json!({ "firstName": "one" }),
+        || json!({ "firstName": "two" }),
+    ),
+    write("/beem.identity.v1.Users/DeleteUser", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.Users/ResendInvitation", || Value::Null, || Value::Null),
+    write("/beem.identity.v1.Users/ResetSecondFactor", || Value::Null, || Value::Null),
 ];
 
 /// Every RPC with an HTTP rule.
@@ -65,35 +96,155 @@ pub fn row(method: &Method) -> &'static Row {
     found.unwrap_or_else(|| panic!("{} has no row of a valid request: add one", method.path))
 }
 
-/// Whom requests are about: an account of the test's own, and a client of it that nobody else asks about.
-pub struct World {
+/// Whom requests are about: an account of the test's own, a client and an invited user of it that nobody else asks about.
+pub struct World<'a> {
+    rig: &'a Rig,
     pub owner: Client,
     /// Of another account.
     pub stranger: Client,
     target: Creds,
+    /// The user's id.
+    invited: String,
 }
 
-impl World {
-    pub async fn new(rig: &Rig) -> Self {
-        let owner = rig.as_client(&rig.new_account());
-        let target = owner.new_client(&json!({})).await;
-        Self { owner, stranger: rig.as_client(&rig.new_account()), target }
+/// A request that succeeds.
+#[derive(Debug)]
+pub struct Valid {
+    pub caller: Box<dyn Caller>,
+    pub verb: &'static str,
+    pub path: String,
+    pub body: Value,
+    /// Under the same key another request.
+    pub other_body: Value,
+}
+
+impl Valid {
+    pub fn wire(&self, key: Option<&str>) -> Wire {
+        self.caller.wire(self.verb, &self.path, &self.body, key)
     }
 
-    /// Another target, for what uses one up.
+    pub fn other_wire(&self, key: &str) -> Wire {
+        self.caller.wire(self.verb, &self.path, &self.other_body, Some(key))
+    }
+}
+
+impl<'a> World<'a> {
+    pub async fn new(rig: &'a Rig) -> Self {
+        let owner = rig.as_client(&rig.new_account());
+        let target = owner.new_client(&json!({})).await;
+        let stranger = rig.as_client(&rig.new_account());
+        let invited = invite(&owner).await.0;
+        Self { rig, owner, stranger, target, invited }
+    }
+
+    /// Other targets, for what uses one up.
     pub async fn renew(&mut self) {
         self.target = self.owner.new_client(&json!({})).await;
+        self.invited = invite(&self.owner).await.0;
     }
 
     /// Verb and path of an RPC, about the target.
     pub fn place(&self, method: &Method) -> (&'static str, String) {
         let binding = &method.http[0];
-        (binding.verb.as_str(), binding.template.replace("{id}", &self.target.id))
+        let id = if method.path.contains(".Clients/") { &self.target.id } else { &self.invited };
+        (binding.verb.as_str(), binding.template.replace("{id}", id))
+    }
+
+    pub fn visitor(&self) -> Visitor {
+        self.rig.visitor()
     }
 
     /// A client of the owner's account with exactly these roles.
-    pub async fn with_roles(&self, roles: &[beem_roles::Role]) -> Client {
-        let short: Vec<&str> = roles.iter().map(|r| r.short()).collect();
-        Client { creds: self.owner.new_client(&json!({ "roles": short })).await, ..self.owner.clone() }
+    pub async fn with_roles(&self, roles: &[Role]) -> Client {
+        Client { creds: self.owner.new_client(&json!({ "roles": short(roles) })).await, ..self.owner.clone() }
     }
+
+    /// A person of the owner's account with exactly these roles.
+    pub async fn person(&self, roles: &[Role]) -> Person {
+        self.rig.join(&self.owner, &json!({ "roles": short(roles) })).await
+    }
+
+    /// A request of whoever may send it: of a visitor, of a person of its own, or of the owner's client.
+    pub async fn valid(&self, method: &Method) -> Valid {
+        if method.access == Access::Public {
+            return self.of_a_visitor(method).await;
+        }
+        if method.session {
+            return self.of_a_person(method).await;
+        }
+        let row = row(method);
+        let (verb, path) = self.place(method);
+        Valid {
+            caller: Box::new(self.owner.clone()),
+            verb,
+            path,
+            body: (row.body)(),
+            other_body: (row.other_body)(),
+        }
+    }
+
+    async fn of_a_visitor(&self, method: &Method) -> Valid {
+        let (verb, path) = self.place(method);
+        let visitor = self.visitor();
+        let body = match method.name.as_str() {
+            "RequestPasswordReset" => json!({ "email": new_email() }),
+            "Activate" => json!({ "token": self.invitation().await, "password": new_password() }),
+            "ConfirmActivation" => {
+                let token = self.invitation().await;
+                let code = begin(&visitor, &token, &new_password()).await.next();
+                json!({ "token": token, "code": code })
+            }
+            "SignIn" => self.person(&[]).await.credentials(),
+            "PassSecondFactor" => {
+                let person = self.person(&[]).await;
+                json!({ "challenge": person.challenge().await, "code": person.code() })
+            }
+            "ConfirmPasswordReset" => {
+                let person = self.person(&[]).await;
+                visitor.post(RESETS, &json!({ "email": person.email })).await.expect(200);
+                let token = self.rig.mailbox.token(&person.email, 2).await;
+                json!({ "token": token, "password": new_password(), "code": person.code() })
+            }
+            other => panic!("{other}: teach this test how a visitor asks for it"),
+        };
+        Valid { caller: Box::new(visitor), verb, path, body, other_body: Value::Null }
+    }
+
+    async fn of_a_person(&self, method: &Method) -> Valid {
+        let (verb, mut path) = self.place(method);
+        let person = self.person(&[]).await;
+        let session = person.sign_in().await;
+        let (body, other_body) = match method.name.as_str() {
+            "EndSession" => {
+                path = format!("{SESSIONS}/{}", own_session(&person.sign_in().await).await);
+                (Value::Null, Value::Null)
+            }
+            "ChangePassword" => {
+                let code = person.code();
+                let to = |new: String| {
+                    json!({ "currentPassword": person.password, "newPassword": new, "code": code })
+                };
+                (to(new_password()), to(new_password()))
+            }
+            "RenewSecondFactor" => (json!({ "code": person.code() }), json!({ "code": person.code() })),
+            _ => ((row(method).body)(), (row(method).other_body)()),
+        };
+        Valid { caller: Box::new(session), verb, path, body, other_body }
+    }
+
+    /// The token of a new user's invitation.
+    async fn invitation(&self) -> String {
+        self.rig.mailbox.token(&invite(&self.owner).await.1, 1).await
+    }
+}
+
+/// Id and address of a new user without roles.
+async fn invite(owner: &Client) -> (String, String) {
+    let made = owner.post(USERS, &new_user(&Value::Null)).await.expect(201);
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    (text("id"), text("email"))
+}
+
+fn short(roles: &[Role]) -> Vec<&'static str> {
+    roles.iter().map(|r| r.short()).collect()
 }

@@ -252,7 +252,7 @@ async fn an_outlived_entry_grants_nothing() {
             .await;
     }
     set_roles(&installation, &victim, &[]).await;
-    refused_within_a_second(&clients, CLIENTS, Instant::now(), 403, "role-missing").await;
+    refused_within_a_second(&clients, CLIENTS, Instant::now(), &[(403, "role-missing")]).await;
 }
 
 /// Somebody read the old standing, was slow, and fills the cache after the new one is there.
@@ -283,7 +283,7 @@ async fn a_slow_fill_does_not_bring_back_what_was_taken_away() {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::join!(filled, refused_within_a_second(&clients, CLIENTS, since, 403, "role-missing"));
+    tokio::join!(filled, refused_within_a_second(&clients, CLIENTS, since, &[(403, "role-missing")]));
     assert_eq!(intruder.get(&victim).await.unwrap().version, written_through.version);
 }
 
@@ -316,7 +316,7 @@ async fn flushall_under_load_grants_nothing() {
             let clients = installation.everywhere(&victim);
             allowed(&clients).await;
             set_roles(installation, &victim, &[]).await;
-            refused_within_a_second(&clients, CLIENTS, Instant::now(), 403, "role-missing").await;
+            refused_within_a_second(&clients, CLIENTS, Instant::now(), &[(403, "role-missing")]).await;
         }
         done.store(true, Ordering::Relaxed);
     };
@@ -370,6 +370,6 @@ async fn authz_killed_between_commit_and_write_through() {
             assert!(began.elapsed() < PATIENCE, "what was committed is not published");
             sleep(Duration::from_millis(10)).await;
         };
-        refused_within_a_second(&clients, CLIENTS, published, 403, "role-missing").await;
+        refused_within_a_second(&clients, CLIENTS, published, &[(403, "role-missing")]).await;
     }
 }

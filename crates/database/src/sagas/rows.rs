@@ -1,7 +1,7 @@
 //! The saga columns of `claims`, and the table `saga_steps`. Every write compares owner and fence first.
 
 use super::{LEASE_MS, lost};
-use crate::claims::{Abandoned, decode};
+use crate::claims::{Abandoned, ClaimName, Vault, decode, note_key, step_context};
 use crate::{Backend, Migration, OrFault as _, Sql as _, Tx};
 use beem_fault::{Fault, Result};
 use sea_orm::{QueryResult, Value};
@@ -26,6 +26,9 @@ const LONGEST_BACKOFF_MS: i64 = 60_000;
 pub(crate) struct Claimed {
     pub(crate) saga_id: Uuid,
     pub(crate) rpc: String,
+    pub(crate) name: ClaimName,
+    /// Whether ids, payload and answers are sealed; ids and payload are here as they are stored.
+    pub(crate) secret: bool,
     pub(crate) ids: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) actor: Vec<u8>,
@@ -36,9 +39,13 @@ pub(crate) struct Claimed {
 
 impl Claimed {
     pub(crate) fn read(row: &QueryResult) -> Result<Self> {
+        let text = |column| row.try_get::<String>("", column).or_fault();
+        let rpc = text("rpc")?;
         Ok(Self {
             saga_id: row.try_get("", "saga_id").or_fault()?,
-            rpc: row.try_get("", "rpc").or_fault()?,
+            name: ClaimName::of(&text("principal")?, &rpc, &text("key")?),
+            rpc,
+            secret: row.try_get::<Option<Vec<u8>>>("", "sealed_by").or_fault()?.is_some(),
             ids: row.try_get("", "ids").or_fault()?,
             payload: row.try_get("", "payload").or_fault()?,
             actor: row.try_get("", "actor").or_fault()?,
@@ -82,7 +89,7 @@ pub(crate) async fn lapsed(tx: &Tx<'_>, rpcs: &[&str], max: i64) -> Result<Vec<L
     };
     let places: Vec<_> = (3..).take(rpcs.len()).map(|n| format!("${n}")).collect();
     let sql = format!(
-        "SELECT saga_id, rpc, ids, payload, actor, owner, attempts, lease_until_ms,
+        "SELECT principal, rpc, key, sealed_by, saga_id, ids, payload, actor, owner, attempts, lease_until_ms,
             (SELECT count(*) FROM saga_steps s WHERE s.saga_id = c.saga_id) AS steps
         FROM claims c WHERE state = 'RUNNING' AND lease_until_ms <= $1 AND rpc IN ({})
         ORDER BY created_ms, saga_id LIMIT $2 {skip_locked}",
@@ -121,17 +128,19 @@ pub(crate) async fn renew(tx: &Tx<'_>, claimed: &Claimed) -> Result<()> {
 /// The answer of a step that has been taken; a refusal is the inner error.
 pub(crate) async fn step(
     db: &impl sea_orm::ConnectionTrait,
+    vault: Vault<'_>,
     saga_id: Uuid,
     name: &str,
 ) -> Result<Option<Result<Vec<u8>>>> {
     let sql = "SELECT outcome FROM saga_steps WHERE saga_id = $1 AND step = $2";
     let Some(row) = db.row(sql, vec![saga_id.into(), name.into()]).await? else { return Ok(None) };
     let outcome: Vec<u8> = row.try_get("", "outcome").or_fault()?;
-    decode(&outcome).map(Some)
+    decode(&outcome, vault, &step_context(saga_id, name)).map(Some)
 }
 
 /// In a transaction that has renewed the lease.
 pub(crate) async fn store_step(tx: &Tx<'_>, claimed: &Claimed, name: &str, outcome: &[u8]) -> Result<()> {
+    note_key(tx, outcome, "saga_id = $1", vec![claimed.saga_id.into()]).await?;
     let sql = "INSERT INTO saga_steps (saga_id, step, outcome) VALUES ($1, $2, $3)";
     tx.run(sql, vec![claimed.saga_id.into(), name.into(), outcome.to_vec().into()]).await.map(drop)
 }
@@ -148,6 +157,7 @@ pub(crate) async fn end(tx: &Tx<'_>, claimed: &Claimed, outcome: &[u8]) -> Resul
     if tx.run(&sql, values).await? != 1 {
         return Err(lost());
     }
+    note_key(tx, outcome, "saga_id = $1", vec![claimed.saga_id.into()]).await?;
     tx.run("DELETE FROM saga_steps WHERE saga_id = $1", vec![claimed.saga_id.into()]).await.map(drop)
 }
 

@@ -3,9 +3,12 @@
 
 use super::rows::{self, Claimed};
 use super::{LEASE_MS, RENEW, is_lost};
-use crate::claims::{Turn, encode};
+use crate::claims::{Turn, encode, encode_sealed, step_context};
 use crate::{Database, Tx};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use beem_fault::{Fault, Result};
+use beem_sealing::Zeroizing;
 use futures::future::BoxFuture;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -19,16 +22,46 @@ const STUCK: i64 = 10;
 pub struct SagaRun {
     db: Database,
     claimed: Claimed,
-    ids: serde_json::Value,
+    opened: Opened,
+    unopened: Option<Fault>,
     finished: OnceLock<Result<Vec<u8>>>,
     turn: Mutex<Option<Turn>>,
 }
 
+/// What the claim holds for its runs.
+#[derive(Default)]
+struct Opened {
+    ids: serde_json::Value,
+    payload: Zeroizing<Vec<u8>>,
+}
+
+impl Opened {
+    fn of(db: &Database, claimed: &Claimed) -> Result<Self> {
+        if !claimed.secret {
+            // Written by `Sagas::run` from a JSON value; null stands for what cannot be.
+            let ids = serde_json::from_str(&claimed.ids).unwrap_or_default();
+            return Ok(Self { ids, payload: Zeroizing::new(claimed.payload.clone()) });
+        }
+        let vault = db.vault();
+        let sealed = STANDARD.decode(&claimed.ids).map_err(Fault::internal)?;
+        let ids = vault.open(&claimed.name.column("ids"), &sealed)?;
+        let payload = vault.open(&claimed.name.column("payload"), &claimed.payload)?;
+        Ok(Self { ids: serde_json::from_slice(&ids).unwrap_or_default(), payload })
+    }
+}
+
 impl SagaRun {
     pub(super) fn new(db: Database, claimed: Claimed) -> Self {
-        // Written by `Sagas::run` from a JSON value; null stands for what cannot be.
-        let ids = serde_json::from_str(&claimed.ids).unwrap_or_default();
-        Self { db, claimed, ids, finished: OnceLock::new(), turn: Mutex::new(None) }
+        let (opened, unopened) = match Opened::of(&db, &claimed) {
+            Ok(opened) => (opened, None),
+            Err(fault) => (Opened::default(), Some(fault)),
+        };
+        Self { db, claimed, opened, unopened, finished: OnceLock::new(), turn: Mutex::new(None) }
+    }
+
+    /// Whether what the claim holds could be read: without the key of a secret saga it cannot be run.
+    pub(super) fn opened(&self) -> Result<()> {
+        self.unopened.clone().map_or(Ok(()), Err)
     }
 
     /// Drawn once, with the claim.
@@ -40,13 +73,13 @@ impl SagaRun {
     /// What `draw_ids` drew for the first run; the same in every one.
     #[must_use]
     pub fn ids(&self) -> &serde_json::Value {
-        &self.ids
+        &self.opened.ids
     }
 
     /// The request.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.claimed.payload
+        &self.opened.payload
     }
 
     /// Who asked, for the audit trail: a resumed run acts as its service.
@@ -86,7 +119,7 @@ impl SagaRun {
     /// # Errors
     /// `unavailable` when the database is away.
     pub async fn answered(&self, name: &str) -> Result<Option<Result<Vec<u8>>>> {
-        rows::step(self.db.read(), self.id(), name).await
+        rows::step(self.db.read(), self.db.vault(), self.id(), name).await
     }
 
     /// The answer of step `name`: stored, or by `call`, which passes [`SagaRun::effect_key`] to its callee. It is stored
@@ -108,7 +141,7 @@ impl SagaRun {
         {
             return answer;
         }
-        let outcome = &encode(&answer)?;
+        let outcome = &self.encode_step(name, &answer)?;
         let claimed = &self.claimed;
         let stored = self.db.write(|tx| {
             Box::pin(async move {
@@ -143,7 +176,8 @@ impl SagaRun {
         rows::renew(tx, &self.claimed).await?;
         let answer = work(tx).await?;
         if let Some(answer) = &answer {
-            rows::store_step(tx, &self.claimed, name, &encode(&Ok(answer.clone()))?).await?;
+            let outcome = self.encode_step(name, &Ok(answer.clone()))?;
+            rows::store_step(tx, &self.claimed, name, &outcome).await?;
         }
         Ok(answer)
     }
@@ -191,9 +225,23 @@ impl SagaRun {
     {
         rows::renew(tx, &self.claimed).await?;
         let answer = work(tx).await?;
-        let stored = encode(&Ok(answer.clone()))?;
+        let stored = self.encode_end(&Ok(answer.clone()))?;
         rows::end(tx, &self.claimed, &stored).await?;
         Ok(answer)
+    }
+
+    fn encode_step(&self, name: &str, answer: &Result<Vec<u8>>) -> Result<Vec<u8>> {
+        if !self.claimed.secret {
+            return encode(answer);
+        }
+        encode_sealed(answer, self.db.vault(), &step_context(self.id(), name))
+    }
+
+    fn encode_end(&self, result: &Result<Vec<u8>>) -> Result<Vec<u8>> {
+        if !self.claimed.secret {
+            return encode(result);
+        }
+        encode_sealed(result, self.db.vault(), &self.claimed.name.column("outcome"))
     }
 
     /// Remembers what the saga ended with, or gives it back to be tried again; one that `waits` and has not begun is
@@ -216,7 +264,7 @@ impl SagaRun {
                 }
             }
             Ok(_) | Err(_) => {
-                let outcome = &encode(&result)?;
+                let outcome = &self.encode_end(&result)?;
                 self.db.write(|tx| Box::pin(rows::end(tx, claimed, outcome))).await?;
             }
         }

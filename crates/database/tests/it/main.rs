@@ -16,4 +16,5 @@ mod page;
 mod rig;
 mod runners;
 mod sagas;
+mod secrets;
 mod transact;

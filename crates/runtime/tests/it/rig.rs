@@ -1,6 +1,8 @@
 //! A service that does what the test says, behind its guard, and a link to it in either shape.
 
-use beem_caller::{Actor, ActorKey, AuthenticatedBy, Caller, Opener, PrincipalKind, Sealer, ServiceIdentity};
+use beem_caller::{
+    Actor, ActorKey, AuthenticatedBy, Caller, Opener, PrincipalKind, Sealer, ServiceIdentity, Subject,
+};
 use beem_caller::{Issuers, metadata};
 use beem_clock::{Clock, Entropy};
 use beem_fault::{Code, Fault};
@@ -161,7 +163,8 @@ impl Rig {
     /// A request whose actor is sealed for this method and message.
     pub fn sealed<T: Message>(&self, message: T, method: &str) -> Request<T> {
         let bytes = message.encode_to_vec();
-        let sealed = self.sealer.seal(&actor(), "authz", method, &bytes, self.clock.now()).unwrap();
+        let sealed =
+            self.sealer.seal(&Subject::Actor(actor()), "authz", method, &bytes, self.clock.now()).unwrap();
         let mut request = Request::new(message);
         let values = request.metadata_mut();
         values.insert_bin(metadata::ACTOR, BinaryMetadataValue::from_bytes(&sealed.actor));
@@ -184,5 +187,6 @@ pub fn actor() -> Actor {
         request: RequestId::draw(now, &entropy),
         key_fingerprint: "ab".into(),
         request_key: String::new(),
+        session: None,
     }
 }

@@ -7,6 +7,7 @@
 //! earlier growth every role it does not name, an enabling when it disables, and all of it when it deletes. So a shrink
 //! that was answered is never undone by a growth that was asked for before it.
 
+use super::standing::deleted;
 use super::{GrantPolicy, Granter, Standing};
 use beem_fault::{Code, Fault, Result};
 use beem_ids::PrincipalId;
@@ -23,16 +24,18 @@ pub struct Change {
     pub rekey: bool,
     /// A wider network list, or another way to sign in.
     pub take_over: bool,
-    /// A narrower network list, ended sessions.
+    /// A narrower network list.
     pub credential_change: bool,
+    /// Ended sessions, another password or second factor: one's own too.
+    pub end_sessions: bool,
 }
 
 impl Change {
     fn touches_credentials(&self) -> bool {
-        self.rekey || self.take_over || self.credential_change
+        self.rekey || self.take_over || self.credential_change || self.end_sessions
     }
 
-    /// What no principal does to itself. Renewing its own key is not in here.
+    /// What no principal does to itself. Renewing its own key and ending its own sessions are not in here.
     fn is_for_others(&self) -> bool {
         self.roles.is_some()
             || self.enabled.is_some()
@@ -72,21 +75,22 @@ pub struct Prepared {
 }
 
 /// Judges the whole of a change. `open` are the roles in growths of this principal that are prepared and not yet
-/// committed; `other_operator` tells whether another enabled user of the account holds `user:operator`.
+/// committed; `other_operator` is another user operator of the account, if possible one who
+/// [`Standing::stands_in_for`] this one.
 ///
 /// # Errors
-/// `client-deleted` (deleting again is fine and changes nothing), `own-principal`, `role-not-held`, `last-operator`.
+/// `client-deleted` or `user-deleted` (deleting again is fine and changes nothing), `own-principal`, `role-not-held`, `last-operator`.
 pub fn prepare(
     target: &Standing,
     change: &Change,
     granter: &Granter,
     policy: GrantPolicy,
     open: RoleSet,
-    other_operator: bool,
+    other_operator: Option<&Standing>,
 ) -> Result<Prepared> {
     if target.deleted {
         let again = change.delete.then(|| Prepared { standing: target.clone(), growth: Growth::default() });
-        return again.ok_or_else(|| Fault::new(Code::ClientDeleted, "it was deleted"));
+        return again.ok_or_else(|| deleted(target.kind));
     }
     if granter.id() == Some(target.principal) && change.is_for_others() {
         return Err(Fault::new(
@@ -98,10 +102,11 @@ pub fn prepare(
     let own = granter.id() == Some(target.principal);
     granter.must_hold(needed(target, change, growth, open, own), policy)?;
     let standing = shrunk(target, change, granter);
-    if target.is_user_operator() && !standing.is_user_operator() && !other_operator {
+    let replaced = other_operator.is_some_and(|other| other.stands_in_for(target));
+    if target.is_user_operator() && !standing.is_user_operator() && !replaced {
         return Err(Fault::new(
             Code::LastOperator,
-            "the account keeps an enabled user with layer1:role:user:operator",
+            "the account keeps an enabled user with layer1:role:user:operator who can sign in",
         ));
     }
     Ok(Prepared { standing, growth })
@@ -184,6 +189,7 @@ mod tests {
             kind,
             enabled: true,
             deleted: false,
+            active: true,
             roles,
             version: 4,
             credential_version: 2,
@@ -199,7 +205,7 @@ mod tests {
 
     fn judge(target: &Standing, change: &Change, by: &Standing, open: RoleSet) -> Result<Prepared> {
         let granter = Granter::principal(target.account, Some(by.clone()))?;
-        prepare(target, change, &granter, GrantPolicy::Held, open, false)
+        prepare(target, change, &granter, GrantPolicy::Held, open, None)
     }
 
     fn refused(target: &Standing, change: &Change, by: &Standing) -> Code {
@@ -231,7 +237,7 @@ mod tests {
         let remove = Change { roles: Some(RoleSet::EMPTY), enabled: Some(false), ..Change::default() };
         assert!(judge(&target, &remove, &by, RoleSet::EMPTY).is_ok());
         let any = Granter::Principal(by.clone());
-        assert!(prepare(&target, &add, &any, GrantPolicy::Any, RoleSet::EMPTY, false).is_ok());
+        assert!(prepare(&target, &add, &any, GrantPolicy::Any, RoleSet::EMPTY, None).is_ok());
         let narrow = Change { credential_change: true, ..Change::default() };
         let narrowed = judge(&target, &narrow, &by, RoleSet::EMPTY).unwrap().standing;
         assert_eq!((narrowed.version, narrowed.credential_version), (5, 5));
@@ -274,6 +280,27 @@ mod tests {
     }
 
     #[test]
+    fn everybody_ends_their_own_sessions() {
+        let own = standing(1, PrincipalKind::User, RoleSet::ALL);
+        let by = client(2, RoleSet::EMPTY);
+        let end = Change { end_sessions: true, ..Change::default() };
+        for granter in [&own, &by] {
+            let after = judge(&own, &end, granter, set([PaymentApprover])).unwrap().standing;
+            assert_eq!(after, Standing { version: 5, credential_version: 5, ..own.clone() });
+        }
+    }
+
+    #[test]
+    fn only_one_that_is_there_is_activated_and_no_version_counts_it() {
+        let active = standing(1, PrincipalKind::User, set([UserOperator]));
+        let invited = Standing { active: false, ..active.clone() };
+        assert_eq!(invited.activated().unwrap(), Some(active.clone()));
+        assert_eq!(active.activated().unwrap(), None);
+        let gone = Standing { deleted: true, ..invited };
+        assert_eq!(gone.activated().unwrap_err().code, Code::UserDeleted);
+    }
+
+    #[test]
     fn a_deleted_one_stays_deleted() {
         let by = client(2, RoleSet::ALL);
         let delete =
@@ -300,7 +327,17 @@ mod tests {
         ] {
             assert_eq!(refused(&last, &change, &by), Code::LastOperator);
             let granter = Granter::Principal(by.clone());
-            assert!(prepare(&last, &change, &granter, GrantPolicy::Held, RoleSet::EMPTY, true).is_ok());
+            let beside = |lost: &Standing, other: &Standing| {
+                prepare(lost, &change, &granter, GrantPolicy::Held, RoleSet::EMPTY, Some(other)).is_ok()
+            };
+            let other = standing(4, PrincipalKind::User, set([UserOperator, LedgerViewer]));
+            assert!(beside(&last, &other));
+            // One who is only invited may go as long as anybody stays, and replaces nobody who can sign in.
+            let (invited, too) =
+                (Standing { active: false, ..last.clone() }, Standing { active: false, ..other.clone() });
+            assert!(!beside(&last, &too));
+            assert!(beside(&invited, &too) && beside(&invited, &other));
+            assert_eq!(refused(&invited, &change, &by), Code::LastOperator);
         }
         let client = client(3, set([UserOperator]));
         assert!(judge(&client, &Change { delete: true, ..Change::default() }, &by, RoleSet::EMPTY).is_ok());

@@ -67,6 +67,8 @@ pub struct NewStanding {
     pub principal: PrincipalId,
     pub kind: PrincipalKind,
     pub enabled: bool,
+    /// A client always is, whatever this says.
+    pub active: bool,
     pub roles: RoleSet,
 }
 
@@ -82,6 +84,7 @@ pub fn create(new: &NewStanding, granter: &Granter, policy: GrantPolicy) -> Resu
         kind: new.kind,
         enabled: new.enabled,
         deleted: false,
+        active: new.active || new.kind == PrincipalKind::Client,
         roles: new.roles,
         version: 1,
         credential_version: 1,

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 
 #[derive(Clone, Debug)]
 enum Command {
-    Create { actor: usize, user: bool, enabled: bool, roles: u32 },
+    Create { actor: usize, user: bool, enabled: bool, active: bool, roles: u32 },
+    Activate { target: usize },
     Prepare { actor: usize, target: usize, change: Change },
     Commit { which: usize },
 }
@@ -48,17 +49,19 @@ impl World {
         let entropy = Entropy::seeded(1);
         let account = AccountId::draw(Moment::from_unix_ms(0), &entropy);
         let mut world = Self { account, entropy, standings: vec![], taken: vec![], open: vec![], order: 1 };
-        world.create(&Granter::Installation, PrincipalKind::User, true, RoleSet::ALL);
+        world.create(&Granter::Installation, PrincipalKind::User, (true, false), RoleSet::ALL);
         world
     }
 
-    fn create(&mut self, granter: &Granter, kind: PrincipalKind, enabled: bool, roles: RoleSet) {
+    fn create(&mut self, granter: &Granter, kind: PrincipalKind, can: (bool, bool), roles: RoleSet) {
+        let (enabled, active) = can;
         let principal = PrincipalId::draw(Moment::from_unix_ms(0), &self.entropy);
-        let new = NewStanding { account: self.account, principal, kind, enabled, roles };
+        let new = NewStanding { account: self.account, principal, kind, enabled, active, roles };
         let Ok(standing) = create(&new, granter, GrantPolicy::Held) else { return };
         if let Granter::Principal(by) = granter {
             assert!(by.roles.holds(roles), "created with roles its maker does not hold");
         }
+        assert!(standing.active || kind == PrincipalKind::User, "a client has nothing to activate");
         assert_eq!((standing.version, standing.credential_version), (1, 1));
         self.standings.push(standing);
         self.taken.push(Taken::default());
@@ -70,29 +73,44 @@ impl World {
 
     fn run(&mut self, command: Command) {
         self.order += 1;
+        let could_sign_in = self.operators().any(|s| s.active);
         match command {
-            Command::Create { actor, user, enabled, roles } => {
+            Command::Create { actor, user, enabled, active, roles } => {
                 let Some(granter) = self.granter(actor % self.standings.len()) else { return };
                 let kind = if user { PrincipalKind::User } else { PrincipalKind::Client };
-                self.create(&granter, kind, enabled, RoleSet::from_bits(roles).unwrap());
+                self.create(&granter, kind, (enabled, active), RoleSet::from_bits(roles).unwrap());
             }
+            Command::Activate { target } => self.activate(target % self.standings.len()),
             Command::Prepare { actor, target, change } => {
                 self.prepare(actor % self.standings.len(), target % self.standings.len(), &change);
             }
             Command::Commit { which } if !self.open.is_empty() => self.commit(which % self.open.len()),
             Command::Commit { .. } => {}
         }
-        let operators = self.standings.iter().filter(|s| s.is_user_operator()).count();
-        assert!(operators > 0, "no user is left who may change users");
+        assert!(self.operators().next().is_some(), "no user is left who may change users");
+        assert!(!could_sign_in || self.operators().any(|s| s.active), "those who are left cannot sign in");
+    }
+
+    fn operators(&self) -> impl Iterator<Item = &Standing> {
+        self.standings.iter().filter(|s| s.is_user_operator())
+    }
+
+    fn activate(&mut self, target: usize) {
+        let before = self.standings[target].clone();
+        let Ok(Some(after)) = before.activated() else { return };
+        assert!(!before.deleted && !before.active);
+        assert_eq!(after, Standing { active: true, ..before });
+        self.standings[target] = after;
     }
 
     fn prepare(&mut self, actor: usize, target: usize, change: &Change) {
         let before = self.standings[target].clone();
         let Some(granter) = self.granter(actor) else { return };
-        let other = self.standings.iter().enumerate().any(|(n, s)| n != target && s.is_user_operator());
+        let others = || self.operators().filter(|s| s.principal != before.principal);
+        let other = others().find(|s| s.stands_in_for(&before)).or_else(|| others().next()).cloned();
         let open = self.open.iter().filter(|o| o.target == target && !o.done);
         let open = open.fold(RoleSet::EMPTY, |all, o| all.plus(o.growth.roles));
-        let decided = prepare(&before, change, &granter, GrantPolicy::Held, open, other);
+        let decided = prepare(&before, change, &granter, GrantPolicy::Held, open, other.as_ref());
         let Ok(Prepared { standing, growth }) = decided else { return };
         let actor_held = self.standings[actor].roles;
         self.note_what_was_taken(target, change);
@@ -172,12 +190,12 @@ fn roles() -> impl Strategy<Value = u32> {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let credentials =
-        (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::weighted(0.2), any::<bool>());
+    let sometimes = prop::bool::weighted(0.2);
+    let credentials = (prop::bool::weighted(0.1), sometimes, sometimes, any::<bool>(), any::<bool>());
     (prop::option::of(roles()), prop::option::of(any::<bool>()), credentials).prop_map(
-        |(roles, enabled, (delete, rekey, take_over, credential_change))| {
+        |(roles, enabled, (delete, rekey, take_over, credential_change, end_sessions))| {
             let roles = roles.and_then(RoleSet::from_bits);
-            Change { roles, enabled, delete, rekey, take_over, credential_change }
+            Change { roles, enabled, delete, rekey, take_over, credential_change, end_sessions }
         },
     )
 }
@@ -185,8 +203,10 @@ fn change() -> impl Strategy<Value = Change> {
 fn command() -> impl Strategy<Value = Command> {
     let actor = 0_usize..6;
     prop_oneof![
-        2 => (actor.clone(), any::<bool>(), any::<bool>(), roles())
-            .prop_map(|(actor, user, enabled, roles)| Command::Create { actor, user, enabled, roles }),
+        2 => (actor.clone(), any::<bool>(), any::<bool>(), any::<bool>(), roles()).prop_map(
+            |(actor, user, enabled, active, roles)| Command::Create { actor, user, enabled, active, roles }
+        ),
+        1 => (0_usize..6).prop_map(|target| Command::Activate { target }),
         5 => (actor, 0_usize..6, change())
             .prop_map(|(actor, target, change)| Command::Prepare { actor, target, change }),
         4 => (0_usize..40).prop_map(|which| Command::Commit { which }),

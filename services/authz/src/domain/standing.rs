@@ -1,6 +1,7 @@
 //! A principal's standing: the whole truth about whether it may act, and with which roles.
 
 use beem_caller::PrincipalKind;
+use beem_fault::{Code, Fault};
 use beem_ids::{AccountId, PrincipalId};
 use beem_roles::{Role, RoleSet};
 
@@ -13,6 +14,8 @@ pub struct Standing {
     pub enabled: bool,
     /// For good; what it was stays for the record.
     pub deleted: bool,
+    /// Whether it can act at all yet: a client always, a user once it has activated. It changes no version.
+    pub active: bool,
     pub roles: RoleSet,
     /// 1 when made; one more with every change that was applied.
     pub version: u64,
@@ -57,6 +60,36 @@ impl Standing {
     pub fn is_user_operator(&self) -> bool {
         self.kind == PrincipalKind::User && self.check(RoleSet::EMPTY.with(Role::UserOperator)).is_ok()
     }
+
+    /// Whether the account may lose that user operator as long as it has this one: one who is only invited does not
+    /// replace one who can sign in.
+    #[must_use]
+    pub fn stands_in_for(&self, lost: &Self) -> bool {
+        self.is_user_operator() && (self.active || !lost.active)
+    }
+
+    /// The standing once its user has activated; None when that changes nothing.
+    ///
+    /// # Errors
+    /// `user-deleted`.
+    pub fn activated(&self) -> beem_fault::Result<Option<Self>> {
+        if self.active {
+            Ok(None)
+        } else if self.deleted {
+            Err(deleted(self.kind))
+        } else {
+            Ok(Some(Self { active: true, ..self.clone() }))
+        }
+    }
+}
+
+/// Nothing is changed about what was deleted.
+pub(super) fn deleted(kind: PrincipalKind) -> Fault {
+    let code = match kind {
+        PrincipalKind::User => Code::UserDeleted,
+        PrincipalKind::Client => Code::ClientDeleted,
+    };
+    Fault::new(code, "it was deleted")
 }
 
 /// Who may hand out roles in an account.

@@ -66,6 +66,7 @@ pub(super) fn new_standing(
         principal: id("principalId", &request.principal_id)?,
         kind,
         enabled: request.enabled,
+        active: request.active,
         roles: roles("roles", request.roles)?,
     })
 }
@@ -78,6 +79,7 @@ pub(super) fn change(request: &wire::PrepareChangeRequest) -> Result<Change> {
         rekey: request.rekey,
         take_over: request.take_over,
         credential_change: request.credential_change,
+        end_sessions: request.end_sessions,
     })
 }
 

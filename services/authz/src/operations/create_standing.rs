@@ -2,7 +2,7 @@
 
 use super::{Authz, Write, granter};
 use crate::domain::{self, NewStanding};
-use crate::{refusals, store, wire};
+use crate::{store, wire};
 use beem_database::claims::Outcome;
 use beem_ids::PrincipalId;
 use prost::Message as _;
@@ -22,7 +22,5 @@ pub(crate) async fn create_standing(
             Ok(wire::standing(&standing).encode_to_vec())
         })
     });
-    let outcome = work.await;
-    refusals::record(&authz.database, write, new.account, actor, new.principal, &outcome).await;
-    outcome
+    work.await
 }

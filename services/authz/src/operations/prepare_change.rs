@@ -3,7 +3,7 @@
 use super::{Authz, Write, granter};
 use crate::domain::{self, Change, Prepared, Standing};
 use crate::store::{self, PreparedChange};
-use crate::{refusals, wire};
+use crate::wire;
 use beem_caller::PrincipalKind;
 use beem_database::Tx;
 use beem_database::claims::Outcome;
@@ -30,10 +30,7 @@ pub(crate) async fn prepare_change(authz: &Authz, write: &Write, command: Prepar
             Ok(wire::standing(&standing).encode_to_vec())
         })
     });
-    let outcome = work.await;
-    let PrepareChange { account, principal, actor, .. } = command;
-    refusals::record(&authz.database, write, account, actor, principal, &outcome).await;
-    outcome
+    work.await
 }
 
 async fn run(tx: &Tx<'_>, command: &PrepareChange, effect_key: &str) -> Result<Standing> {
@@ -42,10 +39,12 @@ async fn run(tx: &Tx<'_>, command: &PrepareChange, effect_key: &str) -> Result<S
     let target = store::lock_standing(tx, *account, *principal).await?;
     let granter = granter(tx, *account, *actor).await?;
     let open = store::open_growths(tx, *account, *principal).await?;
-    let other_operator =
-        target.kind != PrincipalKind::User || store::another_user_operator(tx, *account, *principal).await?;
+    let other_operator = match target.kind {
+        PrincipalKind::User => store::another_user_operator(tx, &target).await?,
+        PrincipalKind::Client => None,
+    };
     let open_roles = open.iter().fold(RoleSet::EMPTY, |all, earlier| all.plus(earlier.growth.roles));
-    let prepared = domain::prepare(&target, change, &granter, policy, open_roles, other_operator)?;
+    let prepared = domain::prepare(&target, change, &granter, policy, open_roles, other_operator.as_ref())?;
     for earlier in &open {
         let left = earlier.growth.outlasting(change);
         if left != earlier.growth {

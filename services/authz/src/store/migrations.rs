@@ -3,7 +3,9 @@
 use beem_database::Migration;
 
 /// Our own tables; those of claims and audit rows come before them.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[STANDINGS, ACTIVE, AUDIT];
+
+const STANDINGS: Migration = Migration {
     name: "authz-1",
     postgres: "
         CREATE TABLE accounts (
@@ -57,4 +59,74 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             prepared_ms INTEGER NOT NULL, committed_ms INTEGER) STRICT;
         CREATE INDEX prepared_changes_open ON prepared_changes (principal_id)
             WHERE committed_ms IS NULL AND (add_roles > 0 OR enable);",
-}];
+};
+
+/// Whoever was there before there were invitations had nothing to activate.
+const ACTIVE: Migration = Migration {
+    name: "authz-2",
+    postgres: "ALTER TABLE standings ADD COLUMN active BOOLEAN NOT NULL DEFAULT TRUE",
+    sqlite: "ALTER TABLE standings ADD COLUMN active INTEGER NOT NULL DEFAULT 1",
+};
+
+/// The audit trail: rows, where each chain ends, heads that were signed; and refusals of callers nobody knows.
+const AUDIT: Migration = Migration {
+    name: "authz-3",
+    postgres: "
+        CREATE TABLE audit_events (
+            account_id UUID NOT NULL, sequence BIGINT NOT NULL CHECK (sequence > 0),
+            id UUID NOT NULL UNIQUE, time_ms BIGINT NOT NULL,
+            actor_id TEXT NOT NULL, actor_kind TEXT NOT NULL, actor_name TEXT NOT NULL,
+            action TEXT NOT NULL, target_type TEXT NOT NULL, target_id TEXT NOT NULL,
+            outcome TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL,
+            address TEXT NOT NULL, key_fingerprint TEXT NOT NULL, request_id TEXT NOT NULL,
+            hash BYTEA NOT NULL,
+            PRIMARY KEY (account_id, sequence));
+        CREATE INDEX audit_events_time ON audit_events (account_id, time_ms, id);
+        CREATE INDEX audit_events_actor ON audit_events (account_id, actor_id, time_ms, id);
+        CREATE INDEX audit_events_action ON audit_events (account_id, action, time_ms, id);
+        CREATE TABLE audit_chains (
+            account_id UUID PRIMARY KEY,
+            sequence BIGINT NOT NULL CHECK (sequence >= 0), hash BYTEA NOT NULL,
+            signed_sequence BIGINT NOT NULL, signed_ms BIGINT NOT NULL);
+        CREATE INDEX audit_chains_unsigned ON audit_chains (signed_ms) WHERE signed_sequence < sequence;
+        CREATE TABLE audit_heads (
+            account_id UUID NOT NULL, sequence BIGINT NOT NULL CHECK (sequence > 0),
+            hash BYTEA NOT NULL, time_ms BIGINT NOT NULL, signature BYTEA NOT NULL,
+            PRIMARY KEY (account_id, sequence));
+        CREATE TABLE refusal_counts (
+            address TEXT NOT NULL, minute_s BIGINT NOT NULL, code TEXT NOT NULL,
+            count BIGINT NOT NULL CHECK (count > 0),
+            PRIMARY KEY (address, minute_s, code));
+        CREATE INDEX refusal_counts_minute ON refusal_counts (minute_s);
+        CREATE TABLE refusal_reports (id UUID PRIMARY KEY, reported_ms BIGINT NOT NULL);
+        CREATE INDEX refusal_reports_time ON refusal_reports (reported_ms);",
+    sqlite: "
+        CREATE TABLE audit_events (
+            account_id BLOB NOT NULL, sequence INTEGER NOT NULL CHECK (sequence > 0),
+            id BLOB NOT NULL UNIQUE, time_ms INTEGER NOT NULL,
+            actor_id TEXT NOT NULL, actor_kind TEXT NOT NULL, actor_name TEXT NOT NULL,
+            action TEXT NOT NULL, target_type TEXT NOT NULL, target_id TEXT NOT NULL,
+            outcome TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL,
+            address TEXT NOT NULL, key_fingerprint TEXT NOT NULL, request_id TEXT NOT NULL,
+            hash BLOB NOT NULL,
+            PRIMARY KEY (account_id, sequence)) STRICT;
+        CREATE INDEX audit_events_time ON audit_events (account_id, time_ms, id);
+        CREATE INDEX audit_events_actor ON audit_events (account_id, actor_id, time_ms, id);
+        CREATE INDEX audit_events_action ON audit_events (account_id, action, time_ms, id);
+        CREATE TABLE audit_chains (
+            account_id BLOB PRIMARY KEY,
+            sequence INTEGER NOT NULL CHECK (sequence >= 0), hash BLOB NOT NULL,
+            signed_sequence INTEGER NOT NULL, signed_ms INTEGER NOT NULL) STRICT;
+        CREATE INDEX audit_chains_unsigned ON audit_chains (signed_ms) WHERE signed_sequence < sequence;
+        CREATE TABLE audit_heads (
+            account_id BLOB NOT NULL, sequence INTEGER NOT NULL CHECK (sequence > 0),
+            hash BLOB NOT NULL, time_ms INTEGER NOT NULL, signature BLOB NOT NULL,
+            PRIMARY KEY (account_id, sequence)) STRICT;
+        CREATE TABLE refusal_counts (
+            address TEXT NOT NULL, minute_s INTEGER NOT NULL, code TEXT NOT NULL,
+            count INTEGER NOT NULL CHECK (count > 0),
+            PRIMARY KEY (address, minute_s, code)) STRICT;
+        CREATE INDEX refusal_counts_minute ON refusal_counts (minute_s);
+        CREATE TABLE refusal_reports (id BLOB PRIMARY KEY, reported_ms INTEGER NOT NULL) STRICT;
+        CREATE INDEX refusal_reports_time ON refusal_reports (reported_ms);",
+};

@@ -57,13 +57,16 @@ pub async fn standings(
     rows.into_iter().map(|row| to_domain(row).map(|s| (s.principal, s))).collect()
 }
 
-/// Whether another user of the account is enabled and holds `user:operator`.
-pub async fn another_user_operator(tx: &Tx<'_>, account: AccountId, than: PrincipalId) -> Result<bool> {
-    let query = Entity::find()
-        .filter(may_act_with(account, Role::UserOperator))
+/// Another user operator of the account, who [`Standing::stands_in_for`] this one.
+pub async fn another_user_operator(tx: &Tx<'_>, than: &Standing) -> Result<Option<Standing>> {
+    let mut query = Entity::find()
+        .filter(may_act_with(than.account, Role::UserOperator))
         .filter(Column::Kind.eq(PrincipalKind::User.as_str()))
-        .filter(Column::PrincipalId.ne(than.0));
-    Ok(query.limit(1).one(tx).await.or_fault()?.is_some())
+        .filter(Column::PrincipalId.ne(than.principal.0));
+    if than.active {
+        query = query.filter(Column::Active.eq(true));
+    }
+    query.limit(1).one(tx).await.or_fault()?.map(to_domain).transpose()
 }
 
 /// Who may act with the role, in the order in which they were made, and the token of the next page.
@@ -141,6 +144,7 @@ fn to_domain(row: Model) -> Result<Standing> {
         kind: kind.ok_or_else(|| garbled("kind"))?,
         enabled: row.enabled,
         deleted: row.deleted,
+        active: row.active,
         roles: to_roles("roles", row.roles)?,
         version: to_u64("version", row.version)?,
         credential_version: to_u64("credential_version", row.credential_version)?,
@@ -158,6 +162,7 @@ fn to_row(standing: &Standing, now_ms: i64) -> Result<ActiveModel> {
         kind: Set(standing.kind.as_str().into()),
         enabled: Set(standing.enabled),
         deleted: Set(standing.deleted),
+        active: Set(standing.active),
         roles: Set(i64::from(standing.roles.bits())),
         version: Set(to_i64("version", standing.version)?),
         credential_version: Set(to_i64("credential_version", standing.credential_version)?),

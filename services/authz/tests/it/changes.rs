@@ -3,7 +3,9 @@
 use crate::on_both_shapes;
 use crate::rig::{Rig, code, set, told};
 use beem_fault::Code;
-use beem_proto::authz::v1::{CreateStandingRequest, PrepareChangeRequest, SetRoleGrantPolicyRequest};
+use beem_proto::authz::v1::{
+    ActivateStandingRequest, CreateStandingRequest, PrepareChangeRequest, SetRoleGrantPolicyRequest, Standing,
+};
 use beem_roles::Role::{
     ClientOperator, HookViewer, LedgerViewer, PaymentApprover, PaymentOperator, UserOperator,
 };
@@ -19,7 +21,9 @@ on_both_shapes![
     an_account_keeps_a_user_operator,
     another_accounts_principal_is_not_there,
     the_policy_any_waives_the_rule,
-    a_broken_rule_is_recorded_once,
+    a_broken_rule_leaves_no_row_here,
+    who_is_invited_replaces_nobody_who_can_sign_in,
+    everybody_ends_their_own_sessions,
 ];
 
 async fn a_change_shrinks_at_once_and_grows_at_the_end(rig: Rig) {
@@ -199,21 +203,63 @@ async fn the_policy_any_waives_the_rule(rig: Rig) {
     assert!(rig.prepare(grant("g3")).await.is_ok());
 }
 
-async fn a_broken_rule_is_recorded_once(rig: Rig) {
+/// The service that asked tells the trail what it answered; a row from here would tell it twice.
+async fn a_broken_rule_leaves_no_row_here(rig: Rig) {
     let helper = rig.client(set([ClientOperator])).await;
     let target = rig.client(set([LedgerViewer])).await;
     let rekey = PrepareChangeRequest { rekey: true, ..rig.change("k", target, helper) };
-    let record = Some(rig.actor(helper));
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
-    for _ in 0..2 {
-        let call = beem_caller::Call { deadline, request: None, record: record.clone() };
-        let answer = beem_caller::scope(call, rig.prepare(rekey.clone())).await;
-        assert_eq!(code(answer), Code::RoleNotHeld);
-    }
-    let rows = beem_events::audit::unpushed(&rig.place.database, 10).await.unwrap();
-    let [row] = rows.as_slice() else { panic!("{rows:?}") };
-    assert_eq!((row.row.action.as_str(), row.row.outcome.as_str()), ("PrepareChange", "role-not-held"));
-    assert_eq!((&row.row.target_id, row.row.account_id), (&target.to_string(), Some(rig.account)));
-    assert_eq!(row.row.actor["principalId"], helper.to_string());
-    assert_eq!((row.row.address.as_str(), row.row.key_fingerprint.as_str()), ("127.0.0.1", "f00d"));
+    assert_eq!(code(rig.prepare(rekey).await), Code::RoleNotHeld);
+    assert!(beem_events::audit::unpushed(&rig.place.database, 10).await.unwrap().is_empty());
+}
+
+async fn activate(rig: &Rig, user: beem_ids::PrincipalId) -> Result<Standing, beem_fault::Fault> {
+    let (account_id, principal_id) = (rig.account.to_string(), user.to_string());
+    told(rig.standings().activate_standing(ActivateStandingRequest { account_id, principal_id }).await)
+}
+
+async fn invite(rig: &Rig, roles: RoleSet) -> beem_ids::PrincipalId {
+    let id = rig.new_id();
+    let kind = beem_caller::PrincipalKind::User.to_wire().into();
+    let invited = CreateStandingRequest { kind, active: false, ..rig.creation(id, roles) };
+    assert!(!told(rig.standings().create_standing(invited).await).unwrap().active);
+    id
+}
+
+async fn who_is_invited_replaces_nobody_who_can_sign_in(rig: Rig) {
+    let admin = rig.client(RoleSet::ALL).await;
+    let owner = invite(&rig, RoleSet::ALL).await;
+    let off = |key: &str, user| PrepareChangeRequest { enabled: Some(false), ..rig.change(key, user, admin) };
+    assert_eq!(code(rig.prepare(off("1", owner)).await), Code::LastOperator, "the only one there is");
+    let second = invite(&rig, set([UserOperator])).await;
+    let active = activate(&rig, owner).await.unwrap();
+    assert!(active.active && active.version == 1);
+    assert_eq!(activate(&rig, owner).await.unwrap(), active);
+    assert_eq!(rig.standing(owner).await, active);
+    assert_eq!(code(rig.prepare(off("2", owner)).await), Code::LastOperator);
+    let delete = PrepareChangeRequest { delete: true, ..rig.change("3", owner, admin) };
+    assert_eq!(code(rig.prepare(delete).await), Code::LastOperator);
+    activate(&rig, second).await.unwrap();
+    assert!(rig.prepare(off("4", owner)).await.is_ok());
+    assert_eq!(code(rig.prepare(off("5", second)).await), Code::LastOperator);
+    // An invitation may be taken back while somebody stays.
+    let third = invite(&rig, set([UserOperator])).await;
+    let delete = |key: &str| PrepareChangeRequest { delete: true, ..rig.change(key, third, admin) };
+    assert!(rig.prepare(delete("6")).await.unwrap().deleted);
+    assert_eq!(code(activate(&rig, third).await), Code::UserDeleted);
+    let rekey = PrepareChangeRequest { take_over: true, ..rig.change("7", third, admin) };
+    assert_eq!(code(rig.prepare(rekey).await), Code::UserDeleted);
+    assert_eq!(code(activate(&rig, rig.new_id()).await), Code::NotFound);
+    let client = rig.client(RoleSet::EMPTY).await;
+    assert!(rig.standing(client).await.active, "a client has nothing to activate");
+}
+
+async fn everybody_ends_their_own_sessions(rig: Rig) {
+    let user = rig.user(set([HookViewer])).await;
+    let end = |key: &str, by| PrepareChangeRequest { end_sessions: true, ..rig.change(key, user, by) };
+    let ended = rig.prepare(end("1", user)).await.unwrap();
+    assert_eq!((ended.version, ended.credential_version, ended.rekeyed_by.as_str()), (2, 2, ""));
+    assert_eq!(rig.cached_version(user).await, 2);
+    // By somebody who holds none of the user's roles: nothing is gained by it.
+    let other = rig.client(set([ClientOperator])).await;
+    assert_eq!(rig.apply(end("2", other)).await.credential_version, 3);
 }

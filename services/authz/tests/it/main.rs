@@ -10,7 +10,10 @@
 mod changes;
 mod concurrency;
 mod decisions;
+mod heads;
 mod once;
 mod publishing;
 mod rig;
 mod roles;
+mod tampering;
+mod trail;

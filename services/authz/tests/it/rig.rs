@@ -3,7 +3,8 @@
 use beem_authz::{AuthzDeps, AuthzSettings, build};
 use beem_cache::{StandingCache, Verified, Verifier};
 use beem_caller::{
-    Actor, ActorKey, AuthenticatedBy, Issuers, Opener, PrincipalKind, Sealer, ServiceIdentity, metadata,
+    Actor, ActorKey, AuthenticatedBy, Issuers, Opener, PrincipalKind, Sealer, ServiceIdentity, Subject,
+    metadata,
 };
 use beem_clock::{Clock, Entropy};
 use beem_database::{Database, DatabaseSettings, Sql as _};
@@ -11,6 +12,7 @@ use beem_fault::{Code, Fault};
 use beem_ids::{AccountId, PrincipalId, RequestId};
 use beem_link::Link;
 use beem_proto::Contract;
+use beem_proto::authz::v1::audit_client::AuditClient;
 use beem_proto::authz::v1::standings_client::StandingsClient;
 use beem_proto::authz::v1::{
     CommitChangeRequest, CreateStandingRequest, GetStandingRequest, PrepareChangeRequest, PutAccountRequest,
@@ -57,18 +59,22 @@ pub enum Shape {
 pub struct Place {
     pub database: Database,
     pub clock: Clock,
-    entropy: Entropy,
+    pub entropy: Entropy,
     _folder: tempfile::TempDir,
 }
 
 impl Place {
     pub async fn new(shape: Shape) -> Self {
+        Self::at(shape, Clock::default()).await
+    }
+
+    pub async fn at(shape: Shape, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = match shape {
             Shape::Embedded => format!("sqlite:{}", folder.path().join("authz.db").display()),
             Shape::Clustered => beem_testkit::postgres::fresh_database(),
         };
-        let (clock, entropy) = (Clock::default(), Entropy::default());
+        let entropy = Entropy::default();
         let settings = DatabaseSettings { connect_patience_s: 10, ..DatabaseSettings::at(url) };
         let database = Database::connect(&settings, clock.clone(), entropy.clone()).await.unwrap();
         Self { database, clock, entropy, _folder: folder }
@@ -86,6 +92,11 @@ pub fn cache(shape: Shape) -> StandingCache {
 pub fn redis_cache(url: &str) -> StandingCache {
     // Generous: a loaded machine must not look like Redis being away.
     StandingCache::in_redis(Redis::new(url, "authz-test:", Duration::from_secs(2)).unwrap())
+}
+
+/// What authz signs with here.
+pub fn signing_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
 }
 
 /// authz as it runs; see the module.
@@ -109,7 +120,7 @@ impl Rig {
 
     /// Without tasks. `Place` may have been used before.
     pub async fn build(place: Place, cache: StandingCache) -> Self {
-        let signing_key = SigningKey::from_bytes(&[7; 32]);
+        let signing_key = signing_key();
         let verifier = Verifier::new(vec![signing_key.verifying_key()]);
         let telemetry = Telemetry::off();
         let deps = AuthzDeps {
@@ -135,7 +146,9 @@ impl Rig {
             // Every method of the internal face, so that one caller can tell the whole story.
             extra_methods: BTreeMap::from([(
                 "identity".into(),
-                vec!["/beem.authz.v1.Standings/BatchCheck".into()],
+                ["Standings/BatchCheck", "Audit/ReportRefusals", "Audit/ListAuditHeads", "Audit/VerifyAudit"]
+                    .map(|method| format!("/beem.authz.v1.{method}"))
+                    .into(),
             )]),
             clock: place.clock.clone(),
             telemetry: telemetry.clone(),
@@ -152,6 +165,10 @@ impl Rig {
             self.tasks.supervise(task);
         }
         self
+    }
+
+    pub fn audit(&self) -> AuditClient<Link> {
+        AuditClient::new(self.link.clone())
     }
 
     pub fn standings(&self) -> StandingsClient<Link> {
@@ -176,6 +193,7 @@ impl Rig {
             request: RequestId::draw(self.place.clock.now(), &self.place.entropy),
             key_fingerprint: "f00d".into(),
             request_key: String::new(),
+            session: None,
         }
     }
 
@@ -183,7 +201,9 @@ impl Rig {
     pub fn sealed<T: Message>(&self, actor: &Actor, method: &str, message: T) -> Request<T> {
         let now = self.place.clock.now();
         let sealer = Sealer::new(BTreeMap::from([("authz".into(), ACTOR_KEY)]));
-        let sealed = sealer.seal(actor, "authz", method, &message.encode_to_vec(), now).unwrap();
+        let sealed = sealer
+            .seal(&Subject::Actor(actor.clone()), "authz", method, &message.encode_to_vec(), now)
+            .unwrap();
         let mut request = Request::new(message);
         request.metadata_mut().insert_bin(metadata::ACTOR, MetadataValue::from_bytes(&sealed.actor));
         request.metadata_mut().insert_bin(metadata::ACTOR_SEAL, MetadataValue::from_bytes(&sealed.seal));
@@ -222,6 +242,7 @@ impl Rig {
             enabled: true,
             roles: roles.bits(),
             actor_principal_id: String::new(),
+            active: true,
         }
     }
 

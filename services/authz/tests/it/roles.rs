@@ -31,7 +31,15 @@ async fn nobody_reads_it_without_a_caller() {
 fn settings_are_bounded() {
     assert!(AuthzSettings::default().validate().is_ok());
     for entry_life_s in [0, 11] {
-        let fault = AuthzSettings { entry_life_s }.validate().unwrap_err();
+        let fault = AuthzSettings { entry_life_s, ..AuthzSettings::default() }.validate().unwrap_err();
         assert_eq!(fault.fields[0].field, "entry_life_s");
+    }
+    let zero = AuthzSettings { audit_head_interval_s: 0, ..AuthzSettings::default() };
+    assert_eq!(zero.validate().unwrap_err().fields[0].field, "audit_head_interval_s");
+    let zero = AuthzSettings { refusals_kept_days: 0, ..AuthzSettings::default() };
+    assert_eq!(zero.validate().unwrap_err().fields[0].field, "refusals_kept_days");
+    for key in ["", "AAAA", "not base64"] {
+        let wrong = AuthzSettings { audit_former_keys: vec![key.into()], ..AuthzSettings::default() };
+        assert_eq!(wrong.validate().unwrap_err().fields[0].field, "audit_former_keys");
     }
 }

@@ -1,25 +1,23 @@
 //! `beem admin`: operates an installation, through `DIR/admin.sock` of an embedded one, or in a cluster with the
 //! operator's identity of its settings file. Never through the gateway.
 
-use super::{Common, say, serve};
+mod accounts;
+mod audit;
+mod sealing;
+
+use super::{Common, serve};
 use crate::admin_socket;
-use crate::bootstrap::{NewAccount, create_account};
-use crate::data_dir::private_dir;
 use crate::keys::Keys;
 use crate::links::Links;
 use crate::running::base_url;
+use crate::settings::Settings;
 use anyhow::{Context, Result, bail};
 use beem_caller::ServiceIdentity;
 use beem_clock::{Clock, Entropy};
-use beem_fault::Fault;
 use beem_link::Link;
-use beem_proto::from_timestamp;
-use beem_proto::identity::v1::ListAccountsRequest;
-use beem_proto::identity::v1::directory_client::DirectoryClient;
 use beem_telemetry::Telemetry;
 use clap::{Args, Subcommand};
 use ed25519_dalek::SigningKey;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -31,87 +29,62 @@ pub struct AdminArgs {
 #[derive(Debug, Subcommand)]
 enum AdminCommand {
     /// Make an account, its Owner, and a first client with all 15 roles
-    CreateAccount(CreateAccountArgs),
+    CreateAccount(accounts::CreateAccountArgs),
+    /// Draw a new activation link for an account's Owner, who has not activated yet
+    InviteOwner(accounts::InviteOwnerArgs),
     /// List every account of the installation
     ListAccounts,
-}
-
-#[derive(Debug, Args)]
-struct CreateAccountArgs {
-    #[arg(long)]
-    name: String,
-    /// The Owner's e-mail address
-    #[arg(long)]
-    owner_email: String,
-    /// The folder for client.json, client.pem and owner.json. A folder that already holds a key of an attempt that
-    /// failed finishes that attempt.
-    #[arg(long, value_name = "DIR")]
-    client_key_out: PathBuf,
+    /// Recompute the chains of the audit trail; also of a data directory nobody serves. Exit 1 when something does not fit
+    VerifyAudit(audit::VerifyAuditArgs),
+    /// Print the signed heads of the audit trail, to be kept elsewhere for verify-audit --heads
+    AuditHeads,
+    /// Seal every stored secret under a new key (embedded: draws it; cluster: the first of identity's sealing.keys)
+    RotateSealingKey,
 }
 
 pub async fn run(common: &Common, args: &AdminArgs) -> Result<ExitCode> {
-    let (link, base_url) = identity(common).await?;
+    let settings = serve::settings(common, &serve::ServeArgs::default())?;
     match &args.command {
-        AdminCommand::CreateAccount(account) => create(link, &base_url, account).await?,
-        AdminCommand::ListAccounts => list(link).await?,
+        AdminCommand::CreateAccount(account) => accounts::create(&settings, account).await?,
+        AdminCommand::InviteOwner(account) => accounts::invite_owner(&settings, account).await?,
+        AdminCommand::ListAccounts => accounts::list(&settings).await?,
+        AdminCommand::VerifyAudit(args) => return audit::verify(&settings, args).await,
+        AdminCommand::AuditHeads => audit::heads(&settings).await?,
+        AdminCommand::RotateSealingKey => sealing::rotate(&settings).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The way to identity as the operator, and where callers find the gateway.
-async fn identity(common: &Common) -> Result<(Link, String)> {
-    let settings = serve::settings(common, &serve::ServeArgs::default())?;
-    let base_url = match settings.gateway.listen.parse() {
-        Ok(address) => base_url(&settings, address),
-        Err(_) => bail!("gateway.listen is no address and port"),
-    };
-    if !settings.keys.service.is_empty() {
-        let keys = Keys::from_settings(&settings, &Clock::System)?;
+/// Whether the settings are those of a cluster's operator, rather than of an embedded installation.
+fn is_cluster(settings: &Settings) -> bool {
+    !settings.keys.service.is_empty()
+}
+
+/// The way to a service as the operator.
+async fn link(settings: &Settings, to: &str) -> Result<Link> {
+    if is_cluster(settings) {
+        let keys = Keys::from_settings(settings, &Clock::System)?;
         let telemetry = Telemetry::off();
-        let link = Links::new(&settings, &keys, &telemetry).link("admin", "identity")?;
-        return Ok((link, base_url));
+        return Links::new(settings, &keys, &telemetry).link("admin", to);
     }
     let socket = settings.data_dir.join("admin.sock");
     let channel = admin_socket::connect(&socket).await.with_context(|| {
         format!("nobody serves {}: is beem running on this data directory?", socket.display())
     })?;
-    let listening = crate::bootstrap::read_base_url(&settings.data_dir).unwrap_or(base_url);
     // The socket is the proof; the identity that counts is put on behind it.
     let nobody =
         ServiceIdentity::new("admin", SigningKey::from_bytes(&Entropy::System.bytes()), Clock::System);
-    Ok((Link::remote("identity", channel, nobody, Telemetry::off()), listening))
+    Ok(Link::remote(to, channel, nobody, Telemetry::off()))
 }
 
-async fn create(link: Link, base_url: &str, args: &CreateAccountArgs) -> Result<()> {
-    let folder = &args.client_key_out;
-    if folder.join("client.json").exists() {
-        bail!("{} already holds the credentials of an account", folder.display());
+/// Where callers find the gateway.
+fn gateway(settings: &Settings) -> Result<String> {
+    let configured = match settings.gateway.listen.parse() {
+        Ok(address) => base_url(settings, address),
+        Err(_) => bail!("gateway.listen is no address and port"),
+    };
+    if is_cluster(settings) {
+        return Ok(configured);
     }
-    private_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    // One attempt, however often it is run: the key in the folder names it.
-    let effect_key = crate::bootstrap::attempt(folder, &Entropy::System)?;
-    let account = NewAccount { effect_key: &effect_key, name: &args.name, owner_email: &args.owner_email };
-    let client = create_account(folder, link, base_url, &account, &Entropy::System).await?;
-    say(format_args!("account {}", client.account_id));
-    say(format_args!("client  {}", client.client_id));
-    say(folder.join("client.json").display());
-    Ok(())
-}
-
-async fn list(link: Link) -> Result<()> {
-    let mut directory = DirectoryClient::new(link);
-    let mut page_token = String::new();
-    loop {
-        let answer = directory.list_accounts(ListAccountsRequest { max: 500, page_token }).await;
-        let page = answer.map_err(Fault::from)?.into_inner();
-        for account in page.accounts {
-            let made = account.date_created.as_ref().map_or(0, from_timestamp);
-            let made = beem_clock::Moment::from_unix_ms(made).rfc3339();
-            say(format_args!("{}  {made}  {}  {}", account.id, account.owner_email, account.name));
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(());
-        }
-    }
+    Ok(crate::bootstrap::read_base_url(&settings.data_dir).unwrap_or(configured))
 }

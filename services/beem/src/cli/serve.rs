@@ -83,6 +83,12 @@ fn announce(settings: &Settings, running: &running::Running) {
         let dir = settings.data_dir.display();
         say(format_args!("data       {dir}"));
         say(format_args!("client     {dir}/credentials/client.json (its key beside it: all 15 roles)"));
+        match &running.owner_link {
+            Some(link) => {
+                say(format_args!("owner      {link} (good once, 72 hours; also in credentials/owner.json)"))
+            }
+            None => say(format_args!("owner      {dir}/credentials/owner.json")),
+        }
         say(format_args!("reference  {url}/docs   {url}/openapi.json"));
         let beem = invocation(settings);
         say(format_args!("try        {beem} call GET /platform/v1/me"));

@@ -1,6 +1,6 @@
 //! The contract in words: comments, types and fields as outside callers see them.
 
-use crate::transcode::{TIMESTAMP, is_present_mask, public_name};
+use crate::transcode::{STRUCT, TIMESTAMP, is_present_mask, public_name};
 use beem_proto::{Access, Body, Contract, HttpBinding, Method};
 use prost_reflect::{
     DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, ServiceDescriptor, Value,
@@ -172,6 +172,7 @@ pub(super) fn type_name(field: &FieldDescriptor) -> String {
         Kind::Float | Kind::Double => "number".to_owned(),
         Kind::Message(message) if field.is_map() => return map_name(&message),
         Kind::Message(message) if message.full_name() == TIMESTAMP => "time".to_owned(),
+        Kind::Message(message) if message.full_name() == STRUCT => "object".to_owned(),
         Kind::Message(message) => message.name().to_owned(),
         _ => "integer".to_owned(),
     };

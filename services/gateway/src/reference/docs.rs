@@ -15,6 +15,9 @@ const STYLE: &str = include_str!("docs/page.css");
 /// What is the same for every endpoint, and how to sign: prose of our own, no part of the contract's files.
 const BASICS: &str = include_str!("docs/basics.html");
 
+/// How a person signs in, with curl: prose likewise.
+const SIGNING_IN: &str = include_str!("docs/signing_in.html");
+
 /// The page of `/docs`.
 #[must_use]
 pub fn docs_page(contract: &Contract) -> String {
@@ -34,7 +37,7 @@ pub fn docs_page(contract: &Contract) -> String {
     let _ = write!(
         page,
         "<header class=\"title\"><h1>BEEM API reference</h1>\n<p class=\"lede\">{count} endpoints, version {version}. \
-         The same contract for tools: <a href=\"/openapi.json\">openapi.json</a>.</p></header>\n{BASICS}",
+         The same contract for tools: <a href=\"/openapi.json\">openapi.json</a>.</p></header>\n{BASICS}{SIGNING_IN}",
         count = operations.len(),
         version = env!("CARGO_PKG_VERSION"),
     );
@@ -63,7 +66,8 @@ fn sections<'o, 'c>(operations: &'o [Operation<'c>]) -> Vec<(String, Vec<&'o Ope
 fn navigation(page: &mut String, sections: &[(String, Vec<&Operation<'_>>)]) {
     page.push_str("<nav aria-label=\"Contents\">\n<a class=\"brand\" href=\"#top\">BEEM</a>\n");
     page.push_str(
-        "<ul>\n<li><a href=\"#basics\">Basics</a></li>\n<li><a href=\"#signing\">Signing</a></li>\n",
+        "<ul>\n<li><a href=\"#basics\">Basics</a></li>\n<li><a href=\"#signing\">Signing</a></li>\n\
+         <li><a href=\"#signing-in\">Signing in</a></li>\n",
     );
     for (name, members) in sections {
         let name = escape(name);

@@ -4,7 +4,7 @@ mod schemas;
 
 use super::describe::{Comments, Operation, access, operations};
 use beem_fault::Code;
-use beem_proto::{Access, Contract, Verb};
+use beem_proto::{Access, Contract, Method, Verb};
 use schemas::{Schemas, put};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub fn openapi(contract: &Contract, origins: &[String]) -> Value {
             "title": "BEEM",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": "Accounts, clients, roles and money movements of a self-hosted payments back end.",
-            "description": "Every request but the public ones is signed (RFC 9421, RFC 9530). Errors are RFC 9457 problems.",
+            "description": "Every request but the public ones is signed (RFC 9421, RFC 9530) or carries the token of a session. Errors are RFC 9457 problems.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": servers,
@@ -53,15 +53,14 @@ pub fn openapi(contract: &Contract, origins: &[String]) -> Value {
 
 fn describe(operation: &Operation<'_>, comments: &Comments, schemas: &mut Schemas<'_>) -> Value {
     let method = operation.method;
-    let public = method.access == Access::Public;
     let mut out = json!({
         "operationId": operation_id(operation),
         "summary": summary(&method.comment),
-        "description": method.comment,
+        "description": description(method),
         "tags": [method.descriptor.parent_service().name()],
         "x-beem-roles": access(method),
         "x-beem-rpc": method.path,
-        "security": if public { json!([]) } else { signed() },
+        "security": security(method),
         "responses": responses(operation, schemas),
     });
     let parameters = parameters(operation, comments);
@@ -72,6 +71,20 @@ fn describe(operation: &Operation<'_>, comments: &Comments, schemas: &mut Schema
         put(&mut out, "requestBody", json!({"content": {"application/json": {"schema": schema}}}));
     }
     out
+}
+
+fn description(method: &Method) -> String {
+    let people = " Only for people: with a session.";
+    format!("{}{}", method.comment, if method.session { people } else { "" })
+}
+
+/// How a caller proves who it is: a program by a signature, a person by a session; a public method is open to all.
+fn security(method: &Method) -> Value {
+    match method.access {
+        Access::Public => json!([]),
+        _ if method.session => json!([{"session": []}]),
+        Access::AnyOf(_) | Access::SignedIn | Access::Internal(_) => signed(),
+    }
 }
 
 /// The RPC's name; a further place of the same RPC gets a number.
@@ -187,6 +200,10 @@ fn security_schemes() -> Value {
             "description": "RFC 9421, under the same label. ed25519, rsa-v1_5-sha256, rsa-pss-sha512 or ecdsa-p256-sha256, \
                             as the registered key is. A body has a Content-Digest (RFC 9530).",
         },
-        "session": {"type": "http", "scheme": "bearer", "description": "The session of a person who signed in."},
+        "session": {
+            "type": "http", "scheme": "bearer",
+            "description": "The sessionToken that PassSecondFactor answers with: 43 characters, good for 30 minutes \
+                            without a request and 12 hours in all. Never together with a signature.",
+        },
     })
 }

@@ -26,16 +26,20 @@ pub fn snapshot_routes(contract: &Contract) -> String {
     lines.concat()
 }
 
-/// One line per RPC, internal ones too: owner, RPC, who may call it, and whether it is fresh or secret.
+/// One line per RPC, internal ones too: owner, RPC, who may call it, whether only with a session, whether it is fresh, and
+/// whether its answer or its request is secret.
 #[must_use]
 pub fn snapshot_roles(contract: &Contract) -> String {
     contract.methods().map(role_line).collect()
 }
 
 fn role_line(method: &Method) -> String {
+    let people = if method.session { " with a session" } else { "" };
     let fresh = if method.fresh { " fresh" } else { "" };
     let secret = if method.secret { " secret" } else { "" };
-    format!("{} {}: {}{fresh}{secret}\n", method.owner, method.path, access(method).join(", "))
+    let asked = if method.secret_request { " secret-request" } else { "" };
+    let who = access(method).join(", ");
+    format!("{} {}: {who}{people}{fresh}{secret}{asked}\n", method.owner, method.path)
 }
 
 /// Every message and enum of ours with the numbers and types of its fields, by full name.

@@ -1,6 +1,6 @@
 //! From the bytes of an answer to its JSON, written straight into the buffer that is sent.
 
-use super::{TIMESTAMP, public_name};
+use super::{STRUCT, TIMESTAMP, public_name, structure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use beem_fault::{Fault, Result};
@@ -72,6 +72,9 @@ fn message(inner: &DynamicMessage, out: &mut Vec<u8>) -> Result<()> {
     if name == TIMESTAMP {
         return timestamp(inner, out);
     }
+    if name == STRUCT {
+        return structure::object(inner, out);
+    }
     if name.starts_with("google.protobuf.") {
         let options = SerializeOptions::new().stringify_64_bit_integers(false).skip_default_fields(false);
         let mut json = serde_json::Serializer::new(out);
@@ -126,10 +129,10 @@ fn map(kind: &Kind, mut entries: Vec<(&MapKey, &Value)>, out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-fn display(number: &impl std::fmt::Display, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn display(number: &impl std::fmt::Display, out: &mut Vec<u8>) -> Result<()> {
     write!(out, "{number}").map_err(Fault::internal)
 }
 
-fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> {
     serde_json::to_writer(out, value).map_err(Fault::internal)
 }

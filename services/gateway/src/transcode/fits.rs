@@ -5,6 +5,7 @@ use beem_proto::{Body, HttpBinding, Method};
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 pub(crate) const TIMESTAMP: &str = "google.protobuf.Timestamp";
+pub(crate) const STRUCT: &str = "google.protobuf.Struct";
 const FIELD_MASK: &str = "google.protobuf.FieldMask";
 
 /// Refuses what the transcoder cannot do for this binding.

@@ -9,6 +9,7 @@
 
 mod contracts;
 mod edge;
+mod front;
 mod reference;
 mod routes;
 mod transcode;

@@ -109,6 +109,53 @@ fn openapi_describes_paths_queries_and_answers() {
 }
 
 #[test]
+fn openapi_says_how_each_call_is_proven() {
+    use serde_json::json;
+    let document = document(&Contract::load().unwrap());
+    let security = |path: &str, verb: &str| operation(&document, path, verb)["security"].clone();
+    let either = json!([{"signatureInput": [], "signature": []}, {"session": []}]);
+    assert_eq!(security("/platform/v1/clients", "get"), either);
+    assert_eq!(security("/platform/v1/sessions", "get"), json!([{"session": []}]));
+    assert_eq!(security("/platform/v1/sessions", "post"), json!([]));
+    let list = operation(&document, "/platform/v1/sessions", "get");
+    assert!(list["description"].as_str().unwrap().ends_with("Only for people: with a session."));
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!(schemes["session"]["scheme"], "bearer");
+    assert_eq!(schemes["signature"]["name"], "Signature");
+}
+
+#[test]
+fn what_an_audit_event_changed_is_an_object_in_both_references() {
+    let contract = Contract::load().unwrap();
+    let event = document(&contract)["components"]["schemas"]["AuditEvent"].clone();
+    for field in ["before", "after"] {
+        assert_eq!(event["properties"][field]["type"], "object", "{field}");
+        assert!(!event["required"].as_array().unwrap().contains(&field.into()), "{field}");
+    }
+    assert!(
+        docs_page(&contract)
+            .contains("<code>content[].<wbr>before</code></th><td class=\"type\">object</td>")
+    );
+}
+
+#[test]
+fn the_page_tells_how_people_sign_in() {
+    let page = docs_page(&Contract::load().unwrap());
+    assert!(page.contains("<section id=\"signing-in\">") && page.contains("<a href=\"#signing-in\">"));
+    for path in ["activations", "activations/confirm", "sessions", "sessions/second-factor"] {
+        let call = format!("curl -X POST http://127.0.0.1:8080/platform/v1/{path} \\");
+        assert!(
+            page.matches(&call).count() >= 2,
+            "{path}: in the section, and as the endpoint's own example"
+        );
+    }
+    let article = page.split("<article id=\"EndSession\">").nth(1).unwrap();
+    let article = article.split("</article>").next().unwrap();
+    assert!(article.contains("<span class=\"chip\">for people</span>"));
+    assert!(article.contains("Authorization: Bearer $TOKEN"));
+}
+
+#[test]
 fn openapi_names_every_error_code_and_leads_nowhere_wrong() {
     for contract in [Contract::load().unwrap(), contracts::sample()] {
         let document = document(&contract);

@@ -1,13 +1,13 @@
 //! A client, its keys and networks, and what may be done to it.
 
-use super::Name;
+use super::principal::refuse_deleted;
+use super::{AccessPatch, Name, Principal};
 use beem_clock::Moment;
 use beem_fault::{Code, Fault};
 use beem_ids::{AccountId, ClientId, PrincipalId};
 use beem_roles::RoleSet;
 use beem_signing::PublicKey;
 use beem_whitelist::Whitelist;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::net::IpAddr;
 
@@ -72,9 +72,7 @@ pub struct NewClient {
 #[derive(Clone, Debug, Default)]
 pub struct ClientPatch {
     pub name: Option<Name>,
-    pub network: Option<Whitelist>,
-    pub roles: Option<RoleSet>,
-    pub enabled: Option<bool>,
+    pub access: AccessPatch,
 }
 
 /// A new key, and for how many seconds the old one stays.
@@ -82,16 +80,6 @@ pub struct ClientPatch {
 pub struct Rotation {
     pub key: Key,
     pub retire_old_after_s: u32,
-}
-
-/// What a PATCH does to a client's network list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NetworkChange {
-    Unchanged,
-    /// Every address allowed afterwards was allowed before.
-    Narrower,
-    /// Some address is allowed that was not: whoever does that could take the client over.
-    Wider,
 }
 
 impl From<&PublicKey> for Key {
@@ -119,10 +107,27 @@ impl Client {
             ..self.clone()
         }
     }
+}
 
-    /// What the audit trail shows of it before and after: no keys, only their fingerprints.
-    #[must_use]
-    pub fn record(&self, roles: RoleSet, enabled: bool) -> serde_json::Value {
+impl Principal for Client {
+    fn id(&self) -> PrincipalId {
+        self.id
+    }
+
+    fn network(&self) -> &Whitelist {
+        &self.network
+    }
+
+    fn deleted(&self) -> Option<Moment> {
+        self.deleted
+    }
+
+    fn is_deleted() -> Fault {
+        Fault::new(Code::ClientDeleted, "the client is deleted and stays as it is")
+    }
+
+    /// No keys, only their fingerprints.
+    fn record(&self, roles: RoleSet, enabled: bool) -> serde_json::Value {
         let retiring = self.retiring.as_ref();
         json!({
             "name": self.name.as_str(),
@@ -140,28 +145,6 @@ impl Client {
     }
 }
 
-/// Whether the actor may change these fields of the client; what it does to the network list. Own-principal rule of 3.1:
-/// naming one's own roles, network list or enabled flag is refused even when it would change nothing.
-///
-/// # Errors
-/// `client-deleted`, `own-principal`.
-pub fn judge_update(
-    client: &Client,
-    actor: PrincipalId,
-    patch: &ClientPatch,
-) -> Result<NetworkChange, Fault> {
-    refuse_deleted(client)?;
-    let own = client.id == actor;
-    if own && (patch.network.is_some() || patch.roles.is_some() || patch.enabled.is_some()) {
-        return Err(own_principal("nobody changes their own roles, network list or enabled flag"));
-    }
-    Ok(match &patch.network {
-        Some(network) if network.is_wider_than(&client.network) => NetworkChange::Wider,
-        Some(network) if *network != client.network => NetworkChange::Narrower,
-        Some(_) | None => NetworkChange::Unchanged,
-    })
-}
-
 /// Whether the client may get this key. One's own may be rotated.
 ///
 /// # Errors
@@ -174,31 +157,10 @@ pub fn judge_rotation(client: &Client, rotation: &Rotation) -> Result<(), Fault>
     Ok(())
 }
 
-/// Whether the actor may delete the client; false when it is deleted already and nothing is left to do.
-///
-/// # Errors
-/// `own-principal`.
-pub fn judge_delete(client: &Client, actor: PrincipalId) -> Result<bool, Fault> {
-    if client.id == actor {
-        return Err(own_principal("nobody deletes themselves"));
-    }
-    Ok(client.deleted.is_none())
-}
-
-fn refuse_deleted(client: &Client) -> Result<(), Fault> {
-    match client.deleted {
-        Some(_) => Err(Fault::new(Code::ClientDeleted, "the client is deleted and stays as it is")),
-        None => Ok(()),
-    }
-}
-
-fn own_principal(rule: &str) -> Fault {
-    Fault::new(Code::OwnPrincipal, rule)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{NetworkChange, judge_delete, judge_update};
     use beem_clock::Entropy;
 
     const NOW: Moment = Moment::from_unix_s(1_800_000_000);
@@ -232,8 +194,8 @@ mod tests {
         PrincipalId::draw(NOW, &Entropy::seeded(99))
     }
 
-    fn patched(texts: &[&str]) -> ClientPatch {
-        ClientPatch { network: Some(network(texts)), ..ClientPatch::default() }
+    fn patched(texts: &[&str]) -> AccessPatch {
+        AccessPatch { network: Some(network(texts)), ..AccessPatch::default() }
     }
 
     #[test]
@@ -244,7 +206,7 @@ mod tests {
         assert_eq!(judge(&["10.1.0.0/16", "192.0.2.1/32"]), NetworkChange::Wider);
         assert_eq!(judge(&["0.0.0.0/0"]), NetworkChange::Wider);
         assert_eq!(
-            judge_update(&client(), somebody(), &ClientPatch::default()).unwrap(),
+            judge_update(&client(), somebody(), &AccessPatch::default()).unwrap(),
             NetworkChange::Unchanged
         );
     }
@@ -252,14 +214,13 @@ mod tests {
     #[test]
     fn own_access_is_not_ones_own_to_change_but_the_name_is() {
         let own = client();
-        let name = ClientPatch { name: Some(Name::parse("desk").unwrap()), ..ClientPatch::default() };
-        judge_update(&own, own.id, &name).unwrap();
+        judge_update(&own, own.id, &AccessPatch::default()).unwrap();
         let same = own.network.texts();
         let same: Vec<&str> = same.iter().map(AsRef::as_ref).collect();
         for patch in [
             patched(&same),
-            ClientPatch { roles: Some(RoleSet::EMPTY), ..name.clone() },
-            ClientPatch { enabled: Some(true), ..name.clone() },
+            AccessPatch { roles: Some(RoleSet::EMPTY), ..AccessPatch::default() },
+            AccessPatch { enabled: Some(true), ..AccessPatch::default() },
         ] {
             assert_eq!(judge_update(&own, own.id, &patch).unwrap_err().code, Code::OwnPrincipal);
             judge_update(&own, somebody(), &patch).unwrap();
@@ -272,7 +233,7 @@ mod tests {
     fn a_deleted_client_stays_as_it_is() {
         let gone = Client { deleted: Some(NOW), ..client() };
         let rotation = Rotation { key: key(2), retire_old_after_s: 0 };
-        let patch = ClientPatch::default();
+        let patch = AccessPatch::default();
         assert_eq!(judge_update(&gone, somebody(), &patch).unwrap_err().code, Code::ClientDeleted);
         assert_eq!(judge_rotation(&gone, &rotation).unwrap_err().code, Code::ClientDeleted);
         assert!(!judge_delete(&gone, somebody()).unwrap());

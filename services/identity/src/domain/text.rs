@@ -64,6 +64,12 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// As addresses are compared: without regard to case.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
 }
 
 /// A key another service or an operator gives, for ever: 1 to 255 visible ASCII characters.

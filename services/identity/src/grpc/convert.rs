@@ -1,5 +1,14 @@
 //! Wire to domain, with every wrong field named as JSON names it, and domain to wire.
 
+mod people;
+mod users;
+
+pub use people::{
+    PasswordChange, activation, confirmation, password_change, password_reset, renewal, reset_request,
+    second_factor, session, sign_in,
+};
+pub use users::{new_user, profile_patch, user, user_id, user_patch};
+
 use crate::domain::{
     Account, AccountPatch, BaseCurrency, Client, ClientPatch, EffectKey, Email, FeePayer, GrantPolicy, Key,
     MAX_RETIREMENT_S, Name, NewClient, Problems, Rotation, Use,
@@ -73,14 +82,15 @@ pub fn client_patch(asked: &wire::UpdateClientRequest) -> Result<ClientPatch> {
     if names(mask, "name") {
         patch.name = wrong.take("name", Name::parse(&asked.name));
     }
+    let access = &mut patch.access;
     if names(mask, "network_whitelist") {
-        patch.network = network(&mut wrong, &asked.network_whitelist);
+        access.network = network(&mut wrong, &asked.network_whitelist);
     }
     if names(mask, "roles") {
-        patch.roles = roles(&mut wrong, &asked.roles);
+        access.roles = roles(&mut wrong, &asked.roles);
     }
     if names(mask, "enabled") {
-        patch.enabled = Some(asked.enabled);
+        access.enabled = Some(asked.enabled);
     }
     wrong.settle(Some(patch))
 }
@@ -133,7 +143,7 @@ pub fn new_account(asked: &wire::CreateAccountRequest) -> Result<NewAccount> {
     let mut wrong = Problems::default();
     let effect_key = wrong.take("effectKey", EffectKey::parse(&asked.effect_key));
     let name = wrong.take("name", Name::parse(&asked.name));
-    let owner_email = wrong.take("ownerEmail", Email::parse(&asked.owner_email));
+    let owner_email = users::mail_address(&mut wrong, "ownerEmail", &asked.owner_email);
     let client_name = wrong.take("clientName", Name::parse(&asked.client_name));
     let client_key = public_key(&mut wrong, "clientPublicKey", &asked.client_public_key);
     let new = (|| {

@@ -1,23 +1,26 @@
 //! What the sagas share: who asked, taking the thing that is changed for one saga at a time, and an end that gives it back
 //! and leaves an audit row, whatever the end is.
 
+use super::principal::Kept;
 use super::{RESUMED_RUN, garbled};
-use crate::domain::{Account, Client};
-use crate::store;
-use beem_caller::{Actor, Call};
+use crate::domain::{Account, User};
+use crate::store::{self, changing};
+use beem_caller::{Actor, Call, PrincipalKind, Visitor};
 use beem_database::sagas::SagaRun;
 use beem_database::{Database, Tx};
 use beem_events::audit::{self, NewAuditRow};
 use beem_fault::{Code, Fault, Kind, Result};
-use beem_ids::{AccountId, PrincipalId};
+use beem_ids::{AccountId, PrincipalId, RequestId, SessionId};
 use futures::future::BoxFuture;
 use prost::Message as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 /// The step that takes the target.
 const BEGIN: &str = "begin";
@@ -26,22 +29,69 @@ const BEGIN: &str = "begin";
 const FIRST_LOOK: Duration = Duration::from_millis(25);
 const LAST_LOOK: Duration = Duration::from_millis(200);
 
-/// What a saga changes.
+/// What a saga changes, and what its row of the trail is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     Client(PrincipalId),
+    User(PrincipalId),
+    /// A user whose address is reserved: giving it back forgets it, unless it was made.
+    NewUser(PrincipalId),
+    /// A session, and whose it is: the user is what is taken.
+    Session(SessionId, PrincipalId),
     Account(AccountId),
+}
+
+/// Who did something.
+#[derive(Clone, Debug)]
+pub enum By {
+    /// Operators of the installation.
+    Installation,
+    /// A proven caller.
+    Actor(Actor),
+    /// A user, proven by a public method itself.
+    Visitor { user: PrincipalId, email: String, visitor: Visitor },
 }
 
 /// One write as the audit trail tells it.
 #[derive(Clone, Debug)]
 pub struct Trail {
-    /// None: the installation itself.
-    pub actor: Option<Actor>,
+    pub by: By,
     /// The RPC's short name.
     pub action: &'static str,
     pub target: Target,
     pub account: AccountId,
+}
+
+impl Trail {
+    /// Of a caller, in its own account.
+    #[must_use]
+    pub const fn of(actor: Actor, action: &'static str, target: Target) -> Self {
+        let account = actor.account;
+        Self { by: By::Actor(actor), action, target, account }
+    }
+
+    /// Of the installation itself.
+    #[must_use]
+    pub const fn of_installation(account: AccountId, action: &'static str, target: Target) -> Self {
+        Self { by: By::Installation, action, target, account }
+    }
+
+    /// Of a user who is not signed in, but has shown who it is.
+    #[must_use]
+    pub fn of_visitor(user: &User, visitor: Visitor, action: &'static str, target: Target) -> Self {
+        let by = By::Visitor { user: user.id, email: user.email.as_str().to_owned(), visitor };
+        Self { by, action, target, account: user.account }
+    }
+
+    /// The principal who did it; none for the installation.
+    #[must_use]
+    pub const fn principal(&self) -> Option<PrincipalId> {
+        match &self.by {
+            By::Installation => None,
+            By::Actor(actor) => Some(actor.principal),
+            By::Visitor { user, .. } => Some(*user),
+        }
+    }
 }
 
 /// The actor who asked for this saga.
@@ -65,8 +115,11 @@ pub async fn carry_out(
 ) -> Result<Vec<u8>> {
     let call = Call {
         deadline: beem_runtime::deadline(RESUMED_RUN),
-        request: trail.actor.as_ref().map(|a| a.request),
-        record: trail.actor.clone(),
+        request: trail.by.request(),
+        record: match &trail.by {
+            By::Actor(actor) => Some(actor.clone()),
+            By::Installation | By::Visitor { .. } => None,
+        },
     };
     match beem_caller::scope(call, work).await {
         Err(refusal) if refusal.is_refusal() => {
@@ -78,7 +131,7 @@ pub async fn carry_out(
 }
 
 async fn end_refused(tx: &Tx<'_>, run: &SagaRun, trail: &Trail, refusal: &Fault) -> Result<()> {
-    let begun = give_back(tx, run, trail.target).await?;
+    let begun = trail.target.give_back(tx, run).await?;
     // A request that named nothing, and came no further, tells the trail nothing.
     if begun || matches!(refusal.kind(), Kind::Forbidden | Kind::Rule) {
         record_refused(tx, trail, refusal).await?;
@@ -101,14 +154,6 @@ pub async fn refused_at_once(db: &Database, trail: &Trail, refusal: &Fault) -> R
     db.write(|tx| Box::pin(record_refused(tx, trail, refusal))).await
 }
 
-/// The target is free for the next change; whether the saga had it.
-async fn give_back(tx: &Tx<'_>, run: &SagaRun, target: Target) -> Result<bool> {
-    match target {
-        Target::Client(id) => store::clients::end_change(tx, id, run.id()).await,
-        Target::Account(id) => store::accounts::end_change(tx, id, run.id()).await,
-    }
-}
-
 /// In the saga's last transaction: gives the target back and records what was done.
 ///
 /// # Errors
@@ -120,30 +165,98 @@ pub async fn end_done(
     before: Option<Value>,
     after: Option<Value>,
 ) -> Result<()> {
-    give_back(tx, run, trail.target).await?;
+    trail.target.give_back(tx, run).await?;
+    record_done(tx, trail, before, after).await
+}
+
+/// Records what was done by a write that took nothing.
+///
+/// # Errors
+/// As the database says.
+pub async fn record_done(
+    tx: &Tx<'_>,
+    trail: &Trail,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<()> {
     audit::record(tx, trail.row("done", before, after)).await.map(drop)
 }
 
-/// Takes the client for this saga and judges the change by the client as it is then; what `judge` answers is kept for
+/// Takes the client or user for this saga and judges the change by it as it is then; what `judge` answers is kept for
 /// resumed runs. A refusal takes nothing.
 ///
 /// # Errors
 /// `not-found`, what `judge` refused, `request-in-progress` when an earlier change had not ended in time.
-pub async fn begin_on_client<P>(
+pub async fn begin_on<K, P>(
     run: &SagaRun,
     account: AccountId,
     id: PrincipalId,
     patience: Duration,
-    judge: impl Fn(&Client) -> Result<P> + Send + Sync,
+    judge: impl Fn(&K) -> Result<P> + Send + Sync,
+) -> Result<P>
+where
+    K: Kept,
+    P: Serialize + DeserializeOwned + Send,
+{
+    let judge = &judge;
+    let begun = begin(run, K::target(id), patience, |tx| {
+        Box::pin(async move {
+            // Another account's is not even waited for.
+            K::load(tx, account, id).await?;
+            if !K::target(id).take(tx, run).await? {
+                return Ok(None);
+            }
+            keep(&judge(&K::load(tx, account, id).await?)?).map(Some)
+        })
+    });
+    kept(&begun.await?)
+}
+
+/// [`begin_on`] a user.
+///
+/// # Errors
+/// As [`begin_on`].
+pub async fn begin_on_user<P>(
+    run: &SagaRun,
+    account: AccountId,
+    id: PrincipalId,
+    patience: Duration,
+    judge: impl Fn(&User) -> Result<P> + Send + Sync,
 ) -> Result<P>
 where
     P: Serialize + DeserializeOwned + Send,
 {
-    let judge = &judge;
-    let begun = begin(run, Target::Client(id), patience, |tx| {
+    begin_on(run, account, id, patience, judge).await
+}
+
+/// What the first step kept, if it was taken: a resumed run asks nothing again.
+///
+/// # Errors
+/// `unavailable` when the database is away.
+pub async fn begun<P: DeserializeOwned>(run: &SagaRun) -> Result<Option<P>> {
+    match run.answered(BEGIN).await? {
+        Some(begun) => kept(&begun?).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Takes the actor, a user, for this saga together with what `work` writes: what proves that it is the user who asks is
+/// used up by that.
+///
+/// # Errors
+/// As [`begin_on`]; those of `work`.
+pub async fn begin_on_own<'e, P, W>(run: &SagaRun, actor: &Actor, patience: Duration, work: W) -> Result<P>
+where
+    W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<P>> + Send + Sync,
+    P: Serialize + DeserializeOwned + Send,
+{
+    let (work, target) = (&work, Target::User(actor.principal));
+    let begun = begin(run, target, patience, |tx| {
         Box::pin(async move {
-            let taken = store::clients::begin_change(tx, account, id, run.id()).await?;
-            taken.map(|client| keep(&judge(&client)?)).transpose()
+            if !target.take(tx, run).await? {
+                return Ok(None);
+            }
+            keep(&work(tx).await?).map(Some)
         })
     });
     kept(&begun.await?)
@@ -152,7 +265,7 @@ where
 /// The same for an account.
 ///
 /// # Errors
-/// As [`begin_on_client`].
+/// As [`begin_on`].
 pub async fn begin_on_account<P>(
     run: &SagaRun,
     id: AccountId,
@@ -165,8 +278,11 @@ where
     let judge = &judge;
     let begun = begin(run, Target::Account(id), patience, |tx| {
         Box::pin(async move {
-            let taken = store::accounts::begin_change(tx, id, run.id()).await?;
-            taken.map(|account| keep(&judge(&account)?)).transpose()
+            if !Target::Account(id).take(tx, run).await? {
+                return Ok(None);
+            }
+            let account = store::accounts::get(tx, id).await?;
+            keep(&judge(&account)?).map(Some)
         })
     });
     kept(&begun.await?)
@@ -213,31 +329,49 @@ fn earlier_change() -> Fault {
 }
 
 impl Target {
+    async fn take(self, tx: &Tx<'_>, run: &SagaRun) -> Result<bool> {
+        let (table, id) = self.row();
+        changing::take(tx, table, id, run.id()).await
+    }
+
+    /// It is free for the next change; whether the saga had it.
+    async fn give_back(self, tx: &Tx<'_>, run: &SagaRun) -> Result<bool> {
+        if let Self::NewUser(id) = self {
+            return store::users::forget_reserved(tx, id, run.id()).await;
+        }
+        let (table, id) = self.row();
+        changing::give_back(tx, table, id, run.id()).await
+    }
+
     async fn is_changing(self, run: &SagaRun) -> Result<bool> {
+        let (table, id) = self.row();
+        changing::is_taken(run.db().read(), table, id).await
+    }
+
+    const fn row(self) -> (changing::Table, Uuid) {
         match self {
-            Self::Client(id) => store::clients::is_changing(run.db().read(), id).await,
-            Self::Account(id) => store::accounts::is_changing(run.db().read(), id).await,
+            Self::Client(id) => (changing::Table::Clients, id.0),
+            Self::User(id) | Self::NewUser(id) | Self::Session(_, id) => (changing::Table::Users, id.0),
+            Self::Account(id) => (changing::Table::Accounts, id.0),
         }
     }
 
-    const fn kind(self) -> &'static str {
+    /// As the trail names it.
+    fn told(self) -> (&'static str, String) {
         match self {
-            Self::Client(_) => "client",
-            Self::Account(_) => "account",
-        }
-    }
-
-    fn id(self) -> String {
-        match self {
-            Self::Client(id) => id.to_string(),
-            Self::Account(id) => id.to_string(),
+            Self::Client(id) => ("client", id.to_string()),
+            Self::User(id) | Self::NewUser(id) => ("user", id.to_string()),
+            Self::Session(id, _) => ("session", id.to_string()),
+            Self::Account(id) => ("account", id.to_string()),
         }
     }
 }
 
+/// The row, so that all that take it queue under one name.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind(), self.id())
+        let (table, id) = self.row();
+        write!(f, "{table:?} {id}")
     }
 }
 
@@ -259,28 +393,57 @@ pub fn kept<P: DeserializeOwned>(step: &[u8]) -> Result<P> {
 
 impl Trail {
     fn row(&self, outcome: &str, before: Option<Value>, after: Option<Value>) -> NewAuditRow {
-        let actor = self.actor.as_ref();
+        let (target_type, target_id) = self.target.told();
         NewAuditRow {
             account_id: Some(self.account),
-            actor: actor.map_or_else(|| json!({ "kind": "INSTALLATION" }), describe),
+            actor: self.by.describe(),
             action: self.action.to_owned(),
-            target_type: self.target.kind().to_owned(),
-            target_id: self.target.id(),
+            target_type: target_type.to_owned(),
+            target_id,
             outcome: outcome.to_owned(),
             before,
             after,
-            address: actor.map(|a| a.address.to_string()).unwrap_or_default(),
-            key_fingerprint: actor.map(|a| a.key_fingerprint.clone()).unwrap_or_default(),
-            request_id: actor.map(|a| a.request.to_string()).unwrap_or_default(),
+            address: self.by.address().map(|a| a.to_string()).unwrap_or_default(),
+            key_fingerprint: match &self.by {
+                By::Actor(actor) => actor.key_fingerprint.clone(),
+                By::Installation | By::Visitor { .. } => String::new(),
+            },
+            request_id: self.by.request().map(|id| id.to_string()).unwrap_or_default(),
         }
     }
 }
 
-fn describe(actor: &Actor) -> Value {
-    json!({
-        "principalId": actor.principal.to_string(),
-        "kind": actor.kind.as_str(),
-        "name": actor.name,
-        "standingVersion": actor.standing_version,
-    })
+impl By {
+    fn describe(&self) -> Value {
+        match self {
+            Self::Installation => json!({ "kind": "INSTALLATION" }),
+            Self::Actor(actor) => json!({
+                "principalId": actor.principal.to_string(),
+                "kind": actor.kind.as_str(),
+                "name": actor.name,
+                "standingVersion": actor.standing_version,
+            }),
+            Self::Visitor { user, email, .. } => json!({
+                "principalId": user.to_string(),
+                "kind": PrincipalKind::User.as_str(),
+                "name": email,
+            }),
+        }
+    }
+
+    const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Installation => None,
+            Self::Actor(actor) => Some(actor.address),
+            Self::Visitor { visitor, .. } => Some(visitor.address),
+        }
+    }
+
+    const fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Installation => None,
+            Self::Actor(actor) => Some(actor.request),
+            Self::Visitor { visitor, .. } => Some(visitor.request),
+        }
+    }
 }

@@ -1,18 +1,19 @@
-//! CreateAccount: an account, and a first client that holds all 15 roles, made by the installation itself. Idempotent by
-//! effect key for ever: what was made under it stands in the account's row.
+//! CreateAccount: an account, its Owner, who is invited by InviteOwner, and a first client, both with all 15 roles, made by
+//! the installation itself. Idempotent by effect key for ever: what was made under it stands in the account's row.
 
 use super::change::{self, Target, Trail};
 use super::create_client::Ids;
 use super::{Means, Operations, garbled, request};
-use crate::domain::{Account, BaseCurrency, Client, FeePayer, GrantPolicy};
+use crate::domain::{Account, BaseCurrency, Client, FeePayer, GrantPolicy, Name, User};
 use crate::grpc::convert::{self, NewAccount};
 use crate::peers::{self, NewStanding, Standing};
 use crate::store;
 use crate::store::accounts::Created;
+use beem_caller::PrincipalKind;
 use beem_database::Tx;
 use beem_database::claims::{Outcome, RequestKey, fingerprint};
 use beem_database::sagas::{Saga, SagaRun};
-use beem_fault::Result;
+use beem_fault::{Fault, Result};
 use beem_proto::identity::v1 as wire;
 use beem_roles::RoleSet;
 use beem_whitelist::Whitelist;
@@ -60,6 +61,12 @@ impl Operations {
     }
 }
 
+/// Of what was made.
+struct Standings {
+    client: Standing,
+    owner: Standing,
+}
+
 /// The saga.
 pub struct CreateAccount(pub Means);
 
@@ -72,7 +79,7 @@ impl Saga for CreateAccount {
         Box::pin(async move {
             let ids = Ids::of(run)?;
             let target = Target::Account(ids.account);
-            let trail = Trail { actor: None, action: "CreateAccount", target, account: ids.account };
+            let trail = Trail::of_installation(ids.account, "CreateAccount", target);
             change::carry_out(run, &trail, self.create(run, &trail, ids)).await
         })
     }
@@ -88,13 +95,23 @@ impl CreateAccount {
             effect_key: &effect_key,
             account: ids.account,
             principal: ids.principal,
+            kind: PrincipalKind::Client,
             enabled: true,
             roles: RoleSet::ALL,
             actor: None,
         };
-        let standing =
-            &peers::decode(&run.step("standing", || self.0.authz.create_standing(&standing)).await?)?;
-        run.finish(|tx| Box::pin(self.write(tx, run, trail, ids, new, standing))).await
+        let effect_key = run.effect_key("owner");
+        let owner = NewStanding {
+            effect_key: &effect_key,
+            principal: ids.owner,
+            kind: PrincipalKind::User,
+            ..standing
+        };
+        let standings = &Standings {
+            client: peers::decode(&run.step("standing", || self.0.authz.create_standing(&standing)).await?)?,
+            owner: peers::decode(&run.step("owner", || self.0.authz.create_standing(&owner)).await?)?,
+        };
+        run.finish(|tx| Box::pin(self.write(tx, run, trail, ids, new, standings))).await
     }
 
     async fn write(
@@ -104,7 +121,7 @@ impl CreateAccount {
         trail: &Trail,
         ids: Ids,
         new: &NewAccount,
-        standing: &Standing,
+        standings: &Standings,
     ) -> Result<Vec<u8>> {
         let account = Account {
             id: ids.account,
@@ -124,14 +141,30 @@ impl CreateAccount {
             network: Whitelist::all(),
             key: new.client_key.clone(),
             retiring: None,
-            credential_version: standing.credential_version,
+            credential_version: standings.client.credential_version,
             created_by: None,
             created: tx.now(),
             deleted: None,
         };
-        let made = Created { account: ids.account, principal: ids.principal, client: ids.client };
+        let owner = User {
+            id: ids.owner,
+            account: ids.account,
+            email: new.owner_email.clone(),
+            first_name: Name::parse("Owner").map_err(Fault::internal)?,
+            last_name: new.name.clone(),
+            network: Whitelist::all(),
+            activated: false,
+            credential_version: standings.owner.credential_version,
+            created_by: None,
+            created: tx.now(),
+            deleted: None,
+            last_sign_in: None,
+        };
+        let Ids { account: id, principal, client: client_id, owner: owner_id } = ids;
+        let made = Created { account: id, principal, client: client_id, owner: Some(owner_id) };
         store::accounts::insert(tx, &account, &new.effect_key, &made).await?;
         store::clients::insert(tx, &client).await?;
+        store::users::insert(tx, &owner).await?;
         change::end_done(tx, run, trail, None, Some(account.record())).await?;
         Ok(answer(&made).encode_to_vec())
     }
@@ -142,5 +175,6 @@ fn answer(made: &Created) -> wire::CreateAccountResponse {
         account_id: made.account.to_string(),
         client_principal_id: made.principal.to_string(),
         client_id: made.client.to_string(),
+        owner_principal_id: made.owner.map(|id| id.to_string()).unwrap_or_default(),
     }
 }

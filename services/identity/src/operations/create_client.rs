@@ -3,10 +3,11 @@
 
 use super::change::{self, Target, Trail};
 use super::{Means, request, view};
-use crate::domain::Client;
+use crate::domain::{Client, Principal as _};
 use crate::grpc::convert;
 use crate::peers::{self, NewStanding};
 use crate::store;
+use beem_caller::PrincipalKind;
 use beem_clock::{Entropy, Moment};
 use beem_database::sagas::{Saga, SagaRun};
 use beem_fault::Result;
@@ -28,6 +29,7 @@ pub struct Ids {
     pub account: AccountId,
     pub principal: PrincipalId,
     pub client: ClientId,
+    pub owner: PrincipalId,
 }
 
 impl Ids {
@@ -37,6 +39,7 @@ impl Ids {
             account: AccountId::draw(now, entropy),
             principal: PrincipalId::draw(now, entropy),
             client: ClientId::draw(now, entropy),
+            owner: PrincipalId::draw(now, entropy),
         }
     }
 
@@ -64,9 +67,8 @@ impl Saga for CreateClient {
         Box::pin(async move {
             let actor = change::actor(run)?;
             let ids = Ids::of(run)?;
-            let account = actor.account;
             let target = Target::Client(ids.principal);
-            let trail = Trail { actor: Some(actor), action: "CreateClient", target, account };
+            let trail = Trail::of(actor, "CreateClient", target);
             change::carry_out(run, &trail, self.create(run, &trail, ids)).await
         })
     }
@@ -75,12 +77,13 @@ impl Saga for CreateClient {
 impl CreateClient {
     async fn create(&self, run: &SagaRun, trail: &Trail, ids: Ids) -> Result<Vec<u8>> {
         let new = convert::new_client(&request::<wire::CreateClientRequest>(run.payload())?)?;
-        let created_by = trail.actor.as_ref().map(|a| a.principal);
+        let created_by = trail.principal();
         let step = |effect_key: String| async move {
             let standing = NewStanding {
                 effect_key: &effect_key,
                 account: trail.account,
                 principal: ids.principal,
+                kind: PrincipalKind::Client,
                 enabled: new.enabled,
                 roles: new.roles,
                 actor: created_by,

@@ -3,7 +3,7 @@
 
 use super::change::{self, Target, Trail};
 use super::{Means, request, view};
-use crate::domain::{Rotation, judge_rotation};
+use crate::domain::{Client, Principal as _, Rotation, judge_rotation};
 use crate::grpc::convert;
 use crate::peers;
 use crate::store;
@@ -49,13 +49,7 @@ impl Saga for RotateClientKey {
             let actor = change::actor(run)?;
             let (id, rotation) = &parse(run.payload())?;
             let id = *id;
-            let account = actor.account;
-            let trail = Trail {
-                actor: Some(actor.clone()),
-                action: "RotateClientKey",
-                target: Target::Client(id),
-                account,
-            };
+            let trail = Trail::of(actor.clone(), "RotateClientKey", Target::Client(id));
             change::carry_out(run, &trail, self.rotate(run, &trail, &actor, id, rotation)).await
         })
     }
@@ -70,9 +64,9 @@ impl RotateClientKey {
         id: PrincipalId,
         rotation: &Rotation,
     ) -> Result<Vec<u8>> {
-        let judge = |client: &_| judge_rotation(client, rotation);
-        change::begin_on_client(run, actor.account, id, self.0.change_patience, judge).await?;
-        let before = self.0.record_before(run, actor.account, id).await?;
+        let judge = |client: &Client| judge_rotation(client, rotation);
+        change::begin_on(run, actor.account, id, self.0.change_patience, judge).await?;
+        let before = self.0.record_before::<Client>(run, actor.account, id).await?;
         let change = PrepareChangeRequest {
             effect_key: run.effect_key("prepare"),
             account_id: actor.account.to_string(),

@@ -40,9 +40,7 @@ pub fn parse(actor: &Actor, payload: &[u8]) -> Result<AccountPatch> {
 /// Also of a request that is refused before it is a saga.
 #[must_use]
 pub fn trail(actor: &Actor) -> Trail {
-    let account = actor.account;
-    let target = Target::Account(account);
-    Trail { actor: Some(actor.clone()), action: "UpdateAccount", target, account }
+    Trail::of(actor.clone(), "UpdateAccount", Target::Account(actor.account))
 }
 
 impl Saga for UpdateAccount {

@@ -5,14 +5,12 @@ use super::garbled;
 use crate::domain::{Account, BaseCurrency, EffectKey, Email, FeePayer, GrantPolicy, Name};
 use beem_clock::Moment;
 use beem_database::page::Page;
-use beem_database::{OrFault as _, Tx, lock_row};
+use beem_database::{OrFault as _, Tx};
 use beem_fault::{Fault, Result};
 use beem_ids::{AccountId, ClientId, PrincipalId};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _, PaginatorTrait as _,
-    QueryFilter as _,
-    sea_query::Expr,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
@@ -22,6 +20,8 @@ pub struct Created {
     pub account: AccountId,
     pub principal: PrincipalId,
     pub client: ClientId,
+    /// None of an account from before there were users.
+    pub owner: Option<PrincipalId>,
 }
 
 /// A new account, made under `key`, with what was made beside it.
@@ -41,6 +41,7 @@ pub async fn insert(tx: &Tx<'_>, account: &Account, key: &EffectKey, created: &C
         first_principal_id: Set(created.principal.0),
         first_client_id: Set(created.client.0),
         created_ms: Set(account.created.unix_ms()),
+        owner_id: Set(created.owner.map(|id| id.0)),
     };
     Entity::insert(row).exec_without_returning(tx).await.or_fault().map(drop)
 }
@@ -55,6 +56,7 @@ pub async fn created_under(on: &impl ConnectionTrait, key: &EffectKey) -> Result
         account: AccountId(row.id),
         principal: PrincipalId(row.first_principal_id),
         client: ClientId(row.first_client_id),
+        owner: row.owner_id.map(PrincipalId),
     }))
 }
 
@@ -67,6 +69,16 @@ pub async fn get(on: &impl ConnectionTrait, id: AccountId) -> Result<Account> {
     from_row(row.ok_or_else(|| Fault::not_found("account"))?)
 }
 
+/// The account's Owner.
+///
+/// # Errors
+/// `not-found` when there is no such account, or it is from before there were users.
+pub async fn owner(on: &impl ConnectionTrait, id: AccountId) -> Result<PrincipalId> {
+    let row =
+        Entity::find_by_id(id.0).one(on).await.or_fault()?.ok_or_else(|| Fault::not_found("account"))?;
+    row.owner_id.map(PrincipalId).ok_or_else(|| Fault::not_found("owner"))
+}
+
 /// A page of every account there is, for operators of the installation, and the token of the next.
 ///
 /// # Errors
@@ -75,33 +87,6 @@ pub async fn list(on: &impl ConnectionTrait, page: &Page) -> Result<(Vec<Account
     let rows = page.select(Entity::find(), Column::CreatedMs, Column::Id).all(on).await.or_fault()?;
     let (rows, next) = page.finish(rows, |row| (row.created_ms, row.id));
     Ok((rows.into_iter().map(from_row).collect::<Result<_>>()?, next))
-}
-
-/// Takes the account for one saga's change. None while another saga is changing it.
-///
-/// # Errors
-/// `not-found`.
-pub async fn begin_change(tx: &Tx<'_>, id: AccountId, saga: Uuid) -> Result<Option<Account>> {
-    let row = lock_row(tx, Entity::find_by_id(id.0)).one(tx).await.or_fault()?;
-    let row = row.ok_or_else(|| Fault::not_found("account"))?;
-    match row.changing {
-        Some(other) if other != saga => return Ok(None),
-        Some(_) => {}
-        None => {
-            let taken = Entity::update_many().col_expr(Column::Changing, Expr::value(saga));
-            taken.filter(Column::Id.eq(id.0)).exec(tx).await.or_fault()?;
-        }
-    }
-    from_row(row).map(Some)
-}
-
-/// Whether a saga is changing it.
-///
-/// # Errors
-/// As the database says.
-pub async fn is_changing(on: &impl ConnectionTrait, id: AccountId) -> Result<bool> {
-    let taken = Entity::find_by_id(id.0).filter(Column::Changing.is_not_null()).count(on).await.or_fault()?;
-    Ok(taken > 0)
 }
 
 /// Writes the settings as they are now, for the saga that took the account. A saga that no longer has it changes nothing.
@@ -121,19 +106,10 @@ pub async fn change(tx: &Tx<'_>, account: &Account, saga: Uuid) -> Result<()> {
         first_principal_id: NotSet,
         first_client_id: NotSet,
         created_ms: NotSet,
+        owner_id: NotSet,
     };
     let ours = Column::Id.eq(account.id.0).and(Column::Changing.eq(saga));
     Entity::update_many().set(row).filter(ours).exec(tx).await.or_fault().map(drop)
-}
-
-/// Gives the account back; whether the saga had it.
-///
-/// # Errors
-/// As the database says.
-pub async fn end_change(tx: &Tx<'_>, id: AccountId, saga: Uuid) -> Result<bool> {
-    let given_back = Entity::update_many().col_expr(Column::Changing, Expr::value(Option::<Uuid>::None));
-    let ours = Column::Id.eq(id.0).and(Column::Changing.eq(saga));
-    Ok(given_back.filter(ours).exec(tx).await.or_fault()?.rows_affected == 1)
 }
 
 fn from_row(row: Model) -> Result<Account> {

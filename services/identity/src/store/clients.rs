@@ -5,13 +5,13 @@ use super::garbled;
 use crate::domain::{Client, Key, Name, RetiringKey};
 use beem_clock::Moment;
 use beem_database::page::Page;
-use beem_database::{OrFault as _, Tx, lock_row};
+use beem_database::{OrFault as _, Tx};
 use beem_fault::{Code, Fault, Result};
 use beem_ids::{AccountId, ClientId, PrincipalId};
 use beem_whitelist::Whitelist;
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue, ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _,
-    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, sea_query::Expr,
+    IntoActiveModel as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
@@ -58,38 +58,6 @@ pub async fn list(
     Ok((clients, next))
 }
 
-/// Takes the client for one saga's change. None while another saga is changing it.
-///
-/// # Errors
-/// `not-found`, another account's client too.
-pub async fn begin_change(
-    tx: &Tx<'_>,
-    account: AccountId,
-    id: PrincipalId,
-    saga: Uuid,
-) -> Result<Option<Client>> {
-    let query = Entity::find_by_id(id.0).filter(Column::AccountId.eq(account.0));
-    let row = lock_row(tx, query).one(tx).await.or_fault()?.ok_or_else(|| Fault::not_found("client"))?;
-    match row.changing {
-        Some(other) if other != saga => return Ok(None),
-        Some(_) => {}
-        None => {
-            let taken = Entity::update_many().col_expr(Column::Changing, Expr::value(saga));
-            taken.filter(Column::Id.eq(id.0)).exec(tx).await.or_fault()?;
-        }
-    }
-    from_row(row).map(Some)
-}
-
-/// Whether a saga is changing it; of any account, since only a saga that named the account asks.
-///
-/// # Errors
-/// As the database says.
-pub async fn is_changing(on: &impl ConnectionTrait, id: PrincipalId) -> Result<bool> {
-    let taken = Entity::find_by_id(id.0).filter(Column::Changing.is_not_null()).count(on).await.or_fault()?;
-    Ok(taken > 0)
-}
-
 /// Writes the client as it is now, for the saga that took it.
 ///
 /// # Errors
@@ -103,16 +71,6 @@ pub async fn change(tx: &Tx<'_>, client: &Client, saga: Uuid) -> Result<()> {
         1 => Ok(()),
         _ => Err(Fault::new(Code::RequestInProgress, "another process went on with this change")),
     }
-}
-
-/// Gives the client back; whether the saga had it.
-///
-/// # Errors
-/// As the database says.
-pub async fn end_change(tx: &Tx<'_>, id: PrincipalId, saga: Uuid) -> Result<bool> {
-    let given_back = Entity::update_many().col_expr(Column::Changing, Expr::value(Option::<Uuid>::None));
-    let ours = Column::Id.eq(id.0).and(Column::Changing.eq(saga));
-    Ok(given_back.filter(ours).exec(tx).await.or_fault()?.rows_affected == 1)
 }
 
 fn to_row(client: &Client) -> Result<Model> {

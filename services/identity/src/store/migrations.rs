@@ -3,7 +3,9 @@
 use beem_database::Migration;
 
 /// Identity's own tables, after those of the crates it builds on.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[ACCOUNTS_AND_CLIENTS, PEOPLE];
+
+const ACCOUNTS_AND_CLIENTS: Migration = Migration {
     name: "identity-1",
     postgres: "
         CREATE TABLE installation (
@@ -57,4 +59,100 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             principal_id BLOB PRIMARY KEY REFERENCES clients (id),
             first_ms INTEGER NOT NULL, first_address TEXT NOT NULL,
             last_ms INTEGER NOT NULL, last_address TEXT NOT NULL) STRICT;",
-}];
+};
+
+/// A user is reserved (`made` is false, nobody sees it) while its standing is made in authz. Tokens are kept as SHA-256, a
+/// TOTP key sealed. `links` has one live link of a purpose for a user; a link or challenge that was used is gone.
+const PEOPLE: Migration = Migration {
+    name: "identity-2",
+    postgres: "
+        CREATE TABLE users (
+            id UUID PRIMARY KEY, account_id UUID NOT NULL REFERENCES accounts (id),
+            email TEXT NOT NULL, email_folded TEXT NOT NULL,
+            first_name TEXT NOT NULL, last_name TEXT NOT NULL, network_whitelist TEXT NOT NULL,
+            made BOOLEAN NOT NULL, password_hash TEXT, totp BYTEA, totp_step BIGINT NOT NULL,
+            credential_version BIGINT NOT NULL, changing UUID,
+            created_by UUID, created_ms BIGINT NOT NULL, activated_ms BIGINT, deleted_ms BIGINT,
+            signed_in_ms BIGINT, signed_in_address TEXT,
+            CHECK ((password_hash IS NULL) = (totp IS NULL)));
+        CREATE UNIQUE INDEX users_email ON users (account_id, email_folded) WHERE deleted_ms IS NULL;
+        CREATE INDEX users_sign_in ON users (email_folded) WHERE deleted_ms IS NULL;
+        CREATE INDEX users_listed ON users (account_id, created_ms, id) WHERE deleted_ms IS NULL AND made;
+        ALTER TABLE accounts ADD COLUMN owner_id UUID;
+        CREATE TABLE links (
+            token_hash BYTEA PRIMARY KEY, user_id UUID NOT NULL REFERENCES users (id),
+            purpose TEXT NOT NULL CHECK (purpose IN ('ACTIVATION', 'RESET', 'RENEWAL')),
+            created_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL,
+            password_hash TEXT, totp BYTEA, session_id UUID,
+            UNIQUE (user_id, purpose));
+        CREATE INDEX links_expired ON links (expires_ms);
+        CREATE TABLE recovery_codes (
+            user_id UUID NOT NULL REFERENCES users (id), code_hash BYTEA NOT NULL,
+            PRIMARY KEY (user_id, code_hash));
+        CREATE TABLE challenges (
+            token_hash BYTEA PRIMARY KEY, user_id UUID NOT NULL REFERENCES users (id),
+            created_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL, failures BIGINT NOT NULL);
+        CREATE INDEX challenges_expired ON challenges (expires_ms);
+        CREATE TABLE sessions (
+            id UUID PRIMARY KEY, token_hash BYTEA NOT NULL UNIQUE,
+            user_id UUID NOT NULL REFERENCES users (id), account_id UUID NOT NULL,
+            created_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL, used_ms BIGINT NOT NULL,
+            address TEXT NOT NULL, user_agent TEXT NOT NULL, ended_ms BIGINT);
+        CREATE INDEX sessions_listed ON sessions (user_id, created_ms, id) WHERE ended_ms IS NULL;
+        CREATE INDEX sessions_expired ON sessions (expires_ms);
+        CREATE TABLE attempts (
+            key BYTEA PRIMARY KEY, failures BIGINT NOT NULL, next_ms BIGINT NOT NULL, updated_ms BIGINT NOT NULL);
+        CREATE INDEX attempts_old ON attempts (updated_ms);
+        CREATE TABLE known_places (
+            user_id UUID NOT NULL REFERENCES users (id), place TEXT NOT NULL, used_ms BIGINT NOT NULL,
+            PRIMARY KEY (user_id, place));
+        CREATE INDEX known_places_old ON known_places (used_ms);
+        CREATE TABLE reset_requests (
+            id UUID PRIMARY KEY, email_folded TEXT NOT NULL, address TEXT NOT NULL, request_id TEXT NOT NULL,
+            created_ms BIGINT NOT NULL);",
+    sqlite: "
+        CREATE TABLE users (
+            id BLOB PRIMARY KEY, account_id BLOB NOT NULL REFERENCES accounts (id),
+            email TEXT NOT NULL, email_folded TEXT NOT NULL,
+            first_name TEXT NOT NULL, last_name TEXT NOT NULL, network_whitelist TEXT NOT NULL,
+            made INTEGER NOT NULL, password_hash TEXT, totp BLOB, totp_step INTEGER NOT NULL,
+            credential_version INTEGER NOT NULL, changing BLOB,
+            created_by BLOB, created_ms INTEGER NOT NULL, activated_ms INTEGER, deleted_ms INTEGER,
+            signed_in_ms INTEGER, signed_in_address TEXT,
+            CHECK ((password_hash IS NULL) = (totp IS NULL))) STRICT;
+        CREATE UNIQUE INDEX users_email ON users (account_id, email_folded) WHERE deleted_ms IS NULL;
+        CREATE INDEX users_sign_in ON users (email_folded) WHERE deleted_ms IS NULL;
+        CREATE INDEX users_listed ON users (account_id, created_ms, id) WHERE deleted_ms IS NULL AND made;
+        ALTER TABLE accounts ADD COLUMN owner_id BLOB;
+        CREATE TABLE links (
+            token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL REFERENCES users (id),
+            purpose TEXT NOT NULL CHECK (purpose IN ('ACTIVATION', 'RESET', 'RENEWAL')),
+            created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,
+            password_hash TEXT, totp BLOB, session_id BLOB,
+            UNIQUE (user_id, purpose)) STRICT;
+        CREATE INDEX links_expired ON links (expires_ms);
+        CREATE TABLE recovery_codes (
+            user_id BLOB NOT NULL REFERENCES users (id), code_hash BLOB NOT NULL,
+            PRIMARY KEY (user_id, code_hash)) STRICT;
+        CREATE TABLE challenges (
+            token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL REFERENCES users (id),
+            created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, failures INTEGER NOT NULL) STRICT;
+        CREATE INDEX challenges_expired ON challenges (expires_ms);
+        CREATE TABLE sessions (
+            id BLOB PRIMARY KEY, token_hash BLOB NOT NULL UNIQUE,
+            user_id BLOB NOT NULL REFERENCES users (id), account_id BLOB NOT NULL,
+            created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL,
+            address TEXT NOT NULL, user_agent TEXT NOT NULL, ended_ms INTEGER) STRICT;
+        CREATE INDEX sessions_listed ON sessions (user_id, created_ms, id) WHERE ended_ms IS NULL;
+        CREATE INDEX sessions_expired ON sessions (expires_ms);
+        CREATE TABLE attempts (
+            key BLOB PRIMARY KEY, failures INTEGER NOT NULL, next_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL) STRICT;
+        CREATE INDEX attempts_old ON attempts (updated_ms);
+        CREATE TABLE known_places (
+            user_id BLOB NOT NULL REFERENCES users (id), place TEXT NOT NULL, used_ms INTEGER NOT NULL,
+            PRIMARY KEY (user_id, place)) STRICT;
+        CREATE INDEX known_places_old ON known_places (used_ms);
+        CREATE TABLE reset_requests (
+            id BLOB PRIMARY KEY, email_folded TEXT NOT NULL, address TEXT NOT NULL, request_id TEXT NOT NULL,
+            created_ms INTEGER NOT NULL) STRICT;",
+};

@@ -10,13 +10,25 @@
 mod rig;
 
 mod accounts;
+mod activation;
 mod audit;
 mod clients;
 mod contended;
 mod crash;
+mod guessing;
 mod installation;
 mod keys;
+mod mailbox;
+mod passwords;
+mod people;
+mod person;
+mod raising;
 mod refused;
+mod resealing;
+mod sessions;
+mod sign_in;
+mod user_crash;
+mod users;
 mod uses;
 
 /// Each test once on SQLite and once on PostgreSQL.

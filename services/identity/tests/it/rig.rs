@@ -4,18 +4,21 @@
 use beem_authz::{AuthzDeps, AuthzSettings};
 use beem_cache::StandingCache;
 use beem_caller::{
-    Actor, ActorKey, AuthenticatedBy, Issuers, Opener, PrincipalKind, Sealer, ServiceIdentity, metadata,
+    Actor, ActorKey, AuthenticatedBy, Issuers, Opener, PrincipalKind, Sealer, ServiceIdentity, Subject,
+    Visitor, metadata,
 };
 use beem_clock::{Clock, Entropy, Moment};
 use beem_database::{Database, DatabaseSettings};
 use beem_fault::{Code, Fault};
 use beem_identity::{Environment, IdentityDeps, IdentitySettings};
-use beem_ids::RequestId;
+use beem_ids::{RequestId, SessionId};
 use beem_link::{Link, LocalService};
+use beem_mail::MailSettings;
 use beem_proto::Contract;
 use beem_proto::identity::v1 as wire;
 use beem_roles::RoleSet;
 use beem_runtime::{GuardSettings, Service, Task, Tasks, guarded};
+use beem_sealing::{Sealing, SealingKey};
 use beem_signing::{KeyKind, PrivateKey};
 use beem_telemetry::Telemetry;
 use ed25519_dalek::SigningKey;
@@ -23,6 +26,8 @@ use http::uri::PathAndQuery;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -129,21 +134,37 @@ impl Gate {
 /// Both services and everything they run on.
 pub struct Rig {
     folder: tempfile::TempDir,
-    identity_url: String,
-    authz: Link,
+    shared: Shared,
     pub gate: Gate,
     pub clock: Clock,
     pub entropy: Entropy,
+    /// Of every process of identity: a test that replaces the keys replaces them in all.
+    pub sealing: Sealing,
+    /// The one they begin with.
+    pub sealing_key: SealingKey,
     pub identity: Identity,
+}
+
+/// What every process of identity has in common.
+struct Shared {
+    url: String,
+    mails: PathBuf,
+    authz: Link,
+    clock: Clock,
+    entropy: Entropy,
+    sealing: Sealing,
 }
 
 /// One start of identity.
 pub struct Identity {
     pub db: Database,
+    /// Its counters can be read.
+    pub telemetry: Telemetry,
     gateway: Link,
     admin: Link,
     tasks: Vec<Task>,
     running: Tasks,
+    mailing: AtomicBool,
 }
 
 /// An answer, and whether it was an earlier one.
@@ -225,8 +246,18 @@ impl Rig {
             }))
         };
         let authz = Link::local("authz", gated, service_identity("identity", &clock), Telemetry::off());
-        let identity = Identity::start(&identity_url, &authz, &clock, &entropy, None).await.unwrap();
-        Self { folder, identity_url, authz, gate, clock, entropy, identity }
+        let sealing_key = SealingKey::draw(&entropy);
+        let sealing = Sealing::new(vec![sealing_key.clone()]).unwrap();
+        let shared = Shared {
+            url: identity_url,
+            mails: folder.path().join("mail"),
+            authz,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            sealing: sealing.clone(),
+        };
+        let identity = Identity::start(&shared, None).await.unwrap();
+        Self { folder, shared, gate, clock, entropy, sealing, sealing_key, identity }
     }
 
     /// As after `kill -9`: whatever ran is gone, another process opens the database, and leases have lapsed.
@@ -236,15 +267,21 @@ impl Rig {
         self.identity = self.another(None).await.unwrap();
     }
 
+    /// Its mailer has not begun yet.
+    pub async fn without_mailer(mut self) -> Self {
+        self.identity = self.another(None).await.unwrap();
+        self
+    }
+
     /// Another process on identity's database.
     pub async fn another(&self, environment: Option<Environment>) -> Result<Identity, Fault> {
-        Identity::start(&self.identity_url, &self.authz, &self.clock, &self.entropy, environment).await
+        Identity::start(&self.shared, environment).await
     }
 
     /// Every byte the databases hold, in SQLite's files; nothing on PostgreSQL.
     pub fn stored(&self) -> Vec<u8> {
-        let files = std::fs::read_dir(self.folder.path()).unwrap();
-        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.is_file()).flat_map(|path| std::fs::read(path).unwrap()).collect()
     }
 
     /// One number.
@@ -254,11 +291,37 @@ impl Rig {
         row.try_get("", "n").unwrap()
     }
 
-    /// Starts identity's background loops.
-    pub fn run_tasks(&self) {
-        for task in &self.identity.tasks {
+    /// Starts the one that hands the audit trail on.
+    pub fn run_audit(&self) {
+        for task in self.identity.tasks.iter().filter(|task| task.name == "identity-audit") {
             self.identity.running.supervise(task.clone());
         }
+    }
+
+    /// Starts identity's background loops, but for the one that hands the audit trail on: its calls of authz come when they
+    /// like, and what it handed on is not found among what was not.
+    pub fn run_tasks(&self) {
+        for task in self.identity.tasks.iter().filter(|task| task.name != "identity-audit") {
+            if task.name != "identity-mailer" || !self.identity.mailing.swap(true, Ordering::SeqCst) {
+                self.identity.running.supervise(task.clone());
+            }
+        }
+    }
+
+    /// Where mails are sent to, once everything that is queued was.
+    pub async fn mails_sent(&self) -> &Path {
+        for task in self.identity.tasks.iter().filter(|task| task.name == "identity-mailer") {
+            if !self.identity.mailing.swap(true, Ordering::SeqCst) {
+                self.identity.running.supervise(task.clone());
+            }
+        }
+        for _ in 0..600 {
+            if self.count("mails WHERE sent_ms IS NULL").await == 0 {
+                return &self.shared.mails;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("a mail was not sent");
     }
 
     /// Waits until every saga has ended, moving time on so that those given back are taken up.
@@ -308,6 +371,19 @@ impl Rig {
             request: RequestId::draw(self.clock.now(), &self.entropy),
             key_fingerprint: "ab".repeat(32),
             request_key: String::new(),
+            session: None,
+        }
+    }
+
+    /// A user as an actor in a session, with the roles it was answered with.
+    pub fn acting_user(&self, user: &wire::User) -> Actor {
+        Actor {
+            kind: PrincipalKind::User,
+            authenticated_by: AuthenticatedBy::Session,
+            name: user.email.clone(),
+            key_fingerprint: String::new(),
+            session: Some(SessionId::draw(self.clock.now(), &self.entropy)),
+            ..self.actor(&user.account_id, &user.id, RoleSet::parse(&user.roles).unwrap())
         }
     }
 
@@ -329,7 +405,9 @@ impl Rig {
         Q: Message + Clone + 'static,
         A: Message + Default + 'static,
     {
-        let admin = ["CreateAccount", "ListAccounts"].iter().any(|name| method.ends_with(name));
+        let admin = ["CreateAccount", "ListAccounts", "InviteOwner", "ResealSecrets"]
+            .iter()
+            .any(|name| method.ends_with(name));
         let link = if admin { &self.identity.admin } else { &self.identity.gateway };
         unary(link.clone(), method, Request::new(asked)).await
     }
@@ -363,9 +441,42 @@ impl Rig {
         A: Message + Default + 'static,
     {
         let actor = Actor { request_key: key.to_owned(), ..actor.clone() };
+        self.sealed(identity, &Subject::Actor(actor), method, asked).await
+    }
+
+    /// A public method, from an address.
+    pub async fn visit<Q, A>(
+        &self,
+        address: &str,
+        method: &'static str,
+        asked: Q,
+    ) -> Result<Answer<A>, Refusal>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
+        let visitor = Visitor {
+            address: address.parse().unwrap(),
+            request: RequestId::draw(self.clock.now(), &self.entropy),
+            user_agent: "a browser".into(),
+        };
+        self.sealed(&self.identity, &Subject::Visitor(visitor), method, asked).await
+    }
+
+    async fn sealed<Q, A>(
+        &self,
+        identity: &Identity,
+        subject: &Subject,
+        method: &'static str,
+        asked: Q,
+    ) -> Result<Answer<A>, Refusal>
+    where
+        Q: Message + Clone + 'static,
+        A: Message + Default + 'static,
+    {
         let sealer = Sealer::new(BTreeMap::from([("identity".to_owned(), ActorKey(SEAL))]));
         let sealed =
-            sealer.seal(&actor, "identity", method, &asked.encode_to_vec(), self.clock.now()).unwrap();
+            sealer.seal(subject, "identity", method, &asked.encode_to_vec(), self.clock.now()).unwrap();
         let mut request = Request::new(asked);
         let bin = request.metadata_mut();
         bin.insert_bin(metadata::ACTOR, MetadataValue::from_bytes(&sealed.actor));
@@ -395,20 +506,19 @@ where
 }
 
 impl Identity {
-    async fn start(
-        url: &str,
-        authz: &Link,
-        clock: &Clock,
-        entropy: &Entropy,
-        environment: Option<Environment>,
-    ) -> Result<Self, Fault> {
+    async fn start(shared: &Shared, environment: Option<Environment>) -> Result<Self, Fault> {
+        let Shared { url, mails, authz, clock, entropy, sealing } = shared;
         let db = Database::connect(&DatabaseSettings::at(url), clock.clone(), entropy.clone()).await?;
+        let telemetry = Telemetry::off();
         let deps = IdentityDeps {
             database: db.clone(),
             authz: authz.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
-            telemetry: Telemetry::off(),
+            telemetry: telemetry.clone(),
+            sealing: sealing.clone(),
+            mail: MailSettings { folder: Some(mails.clone()), ..MailSettings::default() },
+            origin: Arc::new(|| "https://beem.example".to_owned()),
             environment,
         };
         let service = beem_identity::build(IdentitySettings::default(), deps).await?;
@@ -416,7 +526,15 @@ impl Identity {
         let link =
             |name| Link::local("identity", service.clone(), service_identity(name, clock), Telemetry::off());
         let running = Tasks::new(Telemetry::off());
-        Ok(Self { db, gateway: link("gateway"), admin: link("admin"), tasks, running })
+        Ok(Self {
+            db,
+            telemetry,
+            gateway: link("gateway"),
+            admin: link("admin"),
+            tasks,
+            running,
+            mailing: AtomicBool::new(false),
+        })
     }
 }
 

@@ -17,7 +17,7 @@ fn seen(client: &wire::Client, at_s: i64, address: &str) -> wire::ClientUse {
 }
 
 async fn report(rig: &Rig, uses: Vec<wire::ClientUse>) -> Result<(), Refusal> {
-    let asked = wire::ReportUseRequest { uses };
+    let asked = wire::ReportUseRequest { uses, session_uses: vec![] };
     rig.internal::<_, wire::ReportUseResponse>("/beem.identity.v1.Directory/ReportUse", asked).await.map(drop)
 }
 

@@ -67,6 +67,9 @@ fn chips(page: &mut String, operation: &Operation<'_>) {
         let class = if who.contains(':') { "chip role" } else { "chip" };
         let _ = write!(page, "<span class=\"{class}\">{}</span>", escape(&who));
     }
+    if operation.method.session {
+        page.push_str("<span class=\"chip\">for people</span>");
+    }
     if operation.method.fresh {
         page.push_str("<span class=\"note\">access is checked at the source, never from a cache</span>");
     }

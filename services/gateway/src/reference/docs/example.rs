@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 const ID: &str = "01985f3e-7d1a-7c33-9b1e-2f4a5c6d7e8f";
 
-/// `beem call POST /platform/v1/clients '{…}'`; plain curl where nothing is signed.
+/// `beem call POST /platform/v1/clients '{…}'`; plain curl where nothing is signed, with a session where it is for people.
 pub(super) fn call(operation: &Operation<'_>) -> String {
     let verb = operation.binding.verb.as_str();
     let path = operation.path_fields().iter().fold(operation.path(), |path, field| {
@@ -17,10 +17,14 @@ pub(super) fn call(operation: &Operation<'_>) -> String {
         path.replace(&format!("{{{}}}", field.json_name()), &text)
     });
     let body = body(operation);
-    if operation.method.access == Access::Public {
+    if operation.method.access == Access::Public || operation.method.session {
         let data =
             body.map(|b| format!(" \\\n  -H 'Content-Type: application/json' -d '{b}'")).unwrap_or_default();
-        return format!("curl -X {verb} http://127.0.0.1:8080{path}{data}");
+        let session = match operation.method.access {
+            Access::Public => "",
+            _ => " \\\n  -H \"Authorization: Bearer $TOKEN\"",
+        };
+        return format!("curl -X {verb} http://127.0.0.1:8080{path}{session}{data}");
     }
     let data = body.map(|b| format!(" '{b}'")).unwrap_or_default();
     format!("beem call {verb} {path}{data}")
@@ -89,6 +93,9 @@ fn text(name: &str) -> &'static str {
         "network_whitelist" => "203.0.113.0/24",
         "roles" => "client:viewer",
         "email" => "ada@example.com",
+        "first_name" => "Ada",
+        "last_name" => "Lovelace",
+        "code" => "123456",
         "reference" => "order-1001",
         "amount" => "100.25",
         "url" => "https://example.com/hooks/beem",

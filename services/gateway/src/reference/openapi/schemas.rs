@@ -2,7 +2,7 @@
 //! and may grow.
 
 use super::super::describe::{Comments, Operation, object, values, visible};
-use crate::transcode::{JSON_INTEGER_MAX, TIMESTAMP};
+use crate::transcode::{JSON_INTEGER_MAX, STRUCT, TIMESTAMP};
 use beem_fault::Code;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
@@ -124,6 +124,9 @@ pub(super) fn scalar(field: &FieldDescriptor) -> Value {
         Kind::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
         Kind::Message(message) if message.full_name() == TIMESTAMP => {
             json!({"type": "string", "format": "date-time"})
+        }
+        Kind::Message(message) if message.full_name() == STRUCT => {
+            json!({"type": "object", "additionalProperties": true})
         }
         Kind::Message(entry) if field.is_map() => {
             json!({"type": "object", "additionalProperties": scalar(&entry.map_entry_value_field())})

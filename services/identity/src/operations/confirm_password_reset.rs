@@ -1,0 +1,85 @@
+//! ConfirmPasswordReset: a new password, for whoever holds the mailed link and the second factor. All sessions end, and the
+//! place is one the user is known at from then on: who was kept out by somebody else's guessing is let in again.
+
+use super::change::{self, Target, Trail};
+use super::people::{Proof, bucket, invalid};
+use super::{Operations, activate, sign_in};
+use crate::domain::attempts::Pace;
+use crate::domain::{Place, TokenHash, User};
+use crate::grpc::convert;
+use crate::mails;
+use crate::passwords::PasswordHash;
+use crate::store::credentials::{self, Secrets};
+use crate::store::links::{self, Link, Purpose};
+use crate::store::{attempts, places, sessions};
+use beem_caller::Visitor;
+use beem_database::Tx;
+use beem_fault::Result;
+use beem_ids::PrincipalId;
+use beem_proto::identity::v1 as wire;
+use serde_json::json;
+
+/// What was proven, to be carried out.
+struct Proven<'a> {
+    token: &'a TokenHash,
+    link: &'a Link,
+    user: &'a User,
+    hash: &'a PasswordHash,
+    proof: Proof,
+    visitor: &'a Visitor,
+    place: Place,
+    known: bool,
+}
+
+impl Operations {
+    /// # Errors
+    /// `validation-failed` for a password that is not taken or what is no code; `rate-limited`; `credentials-invalid` for a
+    /// link that has ended, a wrong code, and a user who may not act.
+    pub async fn confirm_password_reset(
+        &self,
+        visitor: &Visitor,
+        asked: &wire::ConfirmPasswordResetRequest,
+    ) -> Result<wire::ConfirmPasswordResetResponse> {
+        let asked = convert::password_reset(asked)?;
+        let (user, link) = self.linked(&asked.token, Purpose::Reset).await?;
+        let password = activate::owned(asked.password, &user, "password")?;
+        let (id, place) = (user.id, Place::of(visitor.address));
+        let (secrets, known) =
+            self.db.write(|tx| Box::pin(count(tx, id, place))).await?.ok_or_else(invalid)?;
+        let now = self.db.clock().now();
+        let proof = self.means.judge_code(self.db.read(), &secrets, asked.code, now).await?;
+        let proof = proof.ok_or_else(invalid)?;
+        self.require_enabled(&user).await?;
+        let hash = &self.means.passwords.hash(&user.email.folded(), password.expose()).await?;
+        let proven =
+            &Proven { token: &asked.token, link: &link, user: &user, hash, proof, visitor, place, known };
+        self.ending_sessions(&user, |tx| Box::pin(self.reset(tx, proven))).await?;
+        Ok(wire::ConfirmPasswordResetResponse {})
+    }
+
+    async fn reset(&self, tx: &Tx<'_>, proven: &Proven<'_>) -> Result<()> {
+        let Proven { token, link, user, hash, proof, visitor, place, known } = proven;
+        if !links::consume(tx, token, link).await?
+            || !proof.consume(tx, user.id).await?
+            || !credentials::set_password(tx, user.id, hash.phc()).await?
+        {
+            return Err(invalid());
+        }
+        sessions::end_all(tx, user.id, None).await?;
+        links::revoke(tx, user.id, Purpose::Renewal).await?;
+        sign_in::was_right(tx, user, *place, *known).await?;
+        mails::queue_password_changed(tx, &self.means, user).await?;
+        let trail =
+            Trail::of_visitor(user, (*visitor).clone(), "ConfirmPasswordReset", Target::User(user.id));
+        change::record_done(tx, &trail, None, Some(json!({ "password": "changed" }))).await
+    }
+}
+
+/// Counts the code against the user before it is judged.
+async fn count(tx: &Tx<'_>, user: PrincipalId, place: Place) -> Result<Option<(Secrets, bool)>> {
+    let Some(secrets) = credentials::of(tx, user).await? else { return Ok(None) };
+    let known = places::is_known(tx, user, place, tx.now()).await?;
+    let bucket = bucket::second_factor(user, known.then_some(place));
+    attempts::reserve(tx, bucket, Pace::SECOND_FACTOR).await?;
+    Ok(Some((secrets, known)))
+}
