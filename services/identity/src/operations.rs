@@ -19,6 +19,7 @@ mod get_profile;
 mod get_session;
 mod get_user;
 mod invite_owner;
+mod kept;
 mod list_accounts;
 mod list_clients;
 mod list_sessions;

@@ -1,7 +1,7 @@
 //! What the sagas share: who asked, taking the thing that is changed for one saga at a time, and an end that gives it back
 //! and leaves an audit row, whatever the end is.
 
-use super::principal::Kept;
+use super::kept::Kept;
 use super::{RESUMED_RUN, garbled};
 use crate::domain::{Account, User};
 use crate::store::{self, changing};
