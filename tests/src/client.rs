@@ -26,8 +26,9 @@ impl Client {
         self.forge("GET", target).sign().send().await
     }
 
+    /// A null body is none.
     pub async fn post(&self, target: &str, body: &Value) -> Answer {
-        self.forge("POST", target).json(body).sign().send().await
+        crate::ask(self, "POST", target, body).await
     }
 
     pub async fn patch(&self, target: &str, body: &Value) -> Answer {

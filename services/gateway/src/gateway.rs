@@ -153,6 +153,9 @@ impl Gateway {
         }
         let message = transcode::decode(&found, request.query(), &request.headers, &request.body)?;
         let answer = self.forward.call(found.method, &subject, message, now).await?;
+        if found.method.session && found.binding.verb != Verb::Get {
+            self.authenticator.forget_session(&request.headers).await;
+        }
         if let Subject::Actor(actor) = &subject
             && found.binding.verb == Verb::Get
         {

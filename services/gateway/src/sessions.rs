@@ -104,6 +104,11 @@ impl Sessions {
         }
     }
 
+    /// Whatever is kept of a token is read again at its next use.
+    pub async fn forget(&self, token: TokenHash) {
+        self.kept.invalidate(&token).await;
+    }
+
     /// Keeps a session that was just read, unless the standing already announces a newer state: then it may be about to end.
     pub async fn keep(&self, token: TokenHash, held: &Held, credential_version: u64) {
         if held.just_read && held.session.version >= credential_version {

@@ -35,6 +35,7 @@ mod resend_invitation;
 mod reset_second_factor;
 mod rotate_client_key;
 mod sign_in;
+mod trail;
 mod update_account;
 mod update_client;
 mod update_profile;

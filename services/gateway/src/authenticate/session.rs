@@ -41,6 +41,14 @@ impl Authenticator {
         Ok(actor)
     }
 
+    /// After a request that may have ended its own session: whoever signed out is signed out here at once, and elsewhere as
+    /// soon as the standing says so.
+    pub async fn forget_session(&self, headers: &HeaderMap) {
+        if let Some(token) = presented(headers) {
+            self.sessions.forget(token).await;
+        }
+    }
+
     /// Reads again what was kept and may have changed: a session older than the standing, which may have ended since, and
     /// one past its time, which may have been used at another gateway.
     async fn prove_session(

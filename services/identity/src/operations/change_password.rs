@@ -66,14 +66,14 @@ impl ChangePassword {
         let version = peers::decode(&run.step("end-sessions", ended).await?)?.credential_version;
         run.finish(|tx| {
             Box::pin(async move {
+                for purpose in [Purpose::Reset, Purpose::Renewal] {
+                    links::revoke(tx, user, purpose).await?;
+                }
                 let mut kept = users::get(tx, actor.account, user).await?;
                 kept.credential_version = version;
                 users::change(tx, &kept, run.id()).await?;
                 credentials::set_password(tx, user, hash).await?;
                 sessions::end_all(tx, user, actor.session).await?;
-                for purpose in [Purpose::Reset, Purpose::Renewal] {
-                    links::revoke(tx, user, purpose).await?;
-                }
                 mails::queue_password_changed(tx, means, &kept).await?;
                 let after = Some(json!({ "password": "changed" }));
                 change::end_done(tx, run, trail, None, after).await?;

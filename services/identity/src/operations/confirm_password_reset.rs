@@ -34,7 +34,7 @@ struct Proven<'a> {
 impl Operations {
     /// # Errors
     /// `validation-failed` for a password that is not taken or what is no code; `rate-limited`; `credentials-invalid` for a
-    /// link that has ended, a wrong code, and a user who may not act.
+    /// link that has ended, a wrong code, a network that is not the user's, and a user who may not act.
     pub async fn confirm_password_reset(
         &self,
         visitor: &Visitor,
@@ -48,7 +48,7 @@ impl Operations {
             self.db.write(|tx| Box::pin(count(tx, id, place))).await?.ok_or_else(invalid)?;
         let now = self.db.clock().now();
         let proof = self.means.judge_code(self.db.read(), &secrets, asked.code, now).await?;
-        let proof = proof.ok_or_else(invalid)?;
+        let proof = proof.filter(|_| user.network.allows(visitor.address)).ok_or_else(invalid)?;
         self.require_enabled(&user).await?;
         let hash = &self.means.passwords.hash(&user.email.folded(), password.expose()).await?;
         let proven =
@@ -59,14 +59,14 @@ impl Operations {
 
     async fn reset(&self, tx: &Tx<'_>, proven: &Proven<'_>) -> Result<()> {
         let Proven { token, link, user, hash, proof, visitor, place, known } = proven;
-        if !links::consume(tx, token, link).await?
-            || !proof.consume(tx, user.id).await?
-            || !credentials::set_password(tx, user.id, hash.phc()).await?
-        {
+        if !links::consume(tx, token, link).await? {
+            return Err(invalid());
+        }
+        links::revoke(tx, user.id, Purpose::Renewal).await?;
+        if !proof.consume(tx, user.id).await? || !credentials::set_password(tx, user.id, hash.phc()).await? {
             return Err(invalid());
         }
         sessions::end_all(tx, user.id, None).await?;
-        links::revoke(tx, user.id, Purpose::Renewal).await?;
         sign_in::was_right(tx, user, *place, *known).await?;
         mails::queue_password_changed(tx, &self.means, user).await?;
         let trail =

@@ -1,7 +1,7 @@
 //! PassSecondFactor: the code, and with it a session. Only whoever passed both steps learns that a user is disabled.
 
 use super::change::{self, Target, Trail};
-use super::people::{Proof, bucket, hidden, invalid};
+use super::people::{Proof, bucket, hidden, invalid, overtaken};
 use super::{Operations, sign_in};
 use crate::domain::attempts::Pace;
 use crate::domain::{MOST_SESSIONS, Place, Session, Token, TokenHash, User};
@@ -93,7 +93,7 @@ impl Operations {
         let secrets = credentials::locked(tx, user.id).await?.ok_or_else(invalid)?;
         if secrets.credential_version != *version {
             // Disabling it, for one, has just ended its sessions: this one would be left.
-            return Err(Fault::new(Code::ChangedConcurrently, "the user is being changed, try again"));
+            return Err(overtaken());
         }
         if !challenges::consume(tx, challenge).await? || !proof.consume(tx, user.id).await? {
             return Err(invalid());

@@ -23,6 +23,12 @@ pub fn invalid() -> Fault {
     Fault::new(Code::CredentialsInvalid, "what was sent does not prove who you are")
 }
 
+/// Another change of the user came between; nothing was done.
+#[must_use]
+pub fn overtaken() -> Fault {
+    Fault::new(Code::ChangedConcurrently, "the user is being changed, try again")
+}
+
 /// Whatever is not there does not prove anything either.
 #[must_use]
 pub fn hidden(fault: Fault) -> Fault {
@@ -145,17 +151,20 @@ impl Operations {
             let version = peers::decode(&ended.map_err(hidden)?)?.credential_version;
             let done = self.db.write(|tx| {
                 Box::pin(async move {
-                    if !credentials::note_version(tx, user.id, version).await.map_err(hidden)? {
-                        return Ok(None);
+                    // The user's row last: links come before it everywhere.
+                    let answer = work(tx).await?;
+                    match credentials::note_version(tx, user.id, version).await.map_err(hidden)? {
+                        true => Ok(answer),
+                        false => Err(overtaken()),
                     }
-                    work(tx).await.map(Some)
                 })
             });
-            if let Some(answer) = done.await? {
-                return Ok(answer);
+            match done.await {
+                Err(fault) if fault.code == Code::ChangedConcurrently => {}
+                ended => return ended,
             }
         }
-        Err(Fault::new(Code::ChangedConcurrently, "the user is being changed, try again"))
+        Err(overtaken())
     }
 
     /// That the user may act at all, as authz says.

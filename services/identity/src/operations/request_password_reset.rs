@@ -13,7 +13,7 @@ use crate::store::resets::{self, ResetRequest};
 use crate::store::{attempts, users};
 use beem_caller::Visitor;
 use beem_database::Tx;
-use beem_fault::{Code, Result};
+use beem_fault::{Code, Kind, Result};
 use beem_proto::identity::v1 as wire;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Requests carried out in one round at most.
 const BATCH: u32 = 100;
 
-/// A request is given up when authz was away for so long: whoever asked has asked again.
+/// A request is given up when it could not be carried out for so long: whoever asked has asked again.
 const PATIENCE_MS: i64 = 60 * 60 * 1000;
 
 impl Operations {
@@ -64,19 +64,26 @@ impl Operations {
 
     async fn mail_waiting_resets(&self) -> Result<()> {
         for asked in &resets::waiting(self.db.read(), BATCH).await? {
-            let users = &match self.may_reset(asked).await {
-                Ok(users) => users,
-                Err(fault) if self.db.clock().now().ms_since(asked.created) < PATIENCE_MS => {
-                    return Err(fault);
-                }
-                Err(fault) => {
-                    tracing::warn!(?fault, "a password reset is given up");
-                    Vec::new()
-                }
+            let fault = match self.mail_one(asked).await {
+                Ok(()) => continue,
+                Err(fault) => fault,
             };
-            self.db.write(|tx| Box::pin(self.mail_reset(tx, asked, users))).await?;
+            if self.db.clock().now().ms_since(asked.created) >= PATIENCE_MS {
+                tracing::error!(?fault, "a password reset is given up");
+                self.db.write(|tx| Box::pin(resets::take(tx, asked.id))).await?;
+            } else if matches!(fault.kind(), Kind::Unavailable | Kind::Deadline) {
+                return Err(fault);
+            } else {
+                // Those behind it do not wait for it.
+                tracing::warn!(?fault, "a password reset waits");
+            }
         }
         Ok(())
+    }
+
+    async fn mail_one(&self, asked: &ResetRequest) -> Result<()> {
+        let users = &self.may_reset(asked).await?;
+        self.db.write(|tx| Box::pin(self.mail_reset(tx, asked, users))).await
     }
 
     /// The users of the address who could sign in with a new password.

@@ -10,7 +10,7 @@ use beem_database::{OrFault as _, Sql as _, Tx};
 use beem_fault::{Code, Fault, Result};
 use beem_ids::{AccountId, PrincipalId};
 use beem_whitelist::Whitelist;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, ExprTrait as _, QueryFilter as _, QueryOrder as _,
@@ -20,7 +20,8 @@ use uuid::Uuid;
 
 /// Of the users there are: everywhere but in the step that reserves an address.
 fn made() -> Select<Entity> {
-    Entity::find().filter(Column::Made.eq(true))
+    // The bare column, not a comparison: so the index of those that are listed is found.
+    Entity::find().filter(Expr::col((Entity, Column::Made)))
 }
 
 /// One user of the account, deleted or not.

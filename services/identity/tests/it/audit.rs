@@ -3,10 +3,13 @@
 use crate::clients::{create, delete, enabled, named, networks, update};
 use crate::keys::rotate;
 use crate::on_both;
-use crate::rig::Rig;
+use crate::rig::{Answer, Rig};
+use crate::users;
 use beem_events::audit::unpushed;
+use beem_proto::identity::v1 as wire;
+use serde_json::json;
 
-on_both!(every_write_leaves_a_row_without_keys);
+on_both!(every_write_leaves_a_row_without_keys, every_write_of_users_leaves_a_row);
 
 async fn every_write_leaves_a_row_without_keys(rig: Rig) {
     let owner = rig.owner("a").await;
@@ -47,4 +50,48 @@ async fn every_write_leaves_a_row_without_keys(rig: Rig) {
     assert!(rows.iter().all(|r| !format!("{r:?}").contains("BEGIN")));
     let rotation = rows.iter().find(|r| r.row.action == "RotateClientKey").unwrap();
     assert_eq!(rotation.row.before.as_ref().unwrap()["keyFingerprint"], made.key_fingerprint);
+}
+
+async fn every_write_of_users_leaves_a_row(rig: Rig) {
+    let owner = rig.owner("a").await;
+    let asked = users::person("ada@example.com", &["hook:viewer"]);
+    let ada = users::invite(&rig, &owner, "k", &asked).await.unwrap().body;
+    users::update(&rig, &owner, "u1", &users::roles(&ada.id, &[])).await.unwrap();
+    users::update(&rig, &owner, "u2", &users::enabled(&ada.id, false)).await.unwrap();
+    users::resend(&rig, &owner, "i", &ada.id).await.unwrap();
+    users::reset(&rig, &owner, "r", &ada.id).await.unwrap();
+    let own = rig.acting_user(&ada);
+    users::reset(&rig, &own, "r", &ada.id).await.unwrap_err();
+    let renamed = wire::UpdateProfileRequest {
+        first_name: "Augusta".into(),
+        present: crate::clients::mask(&["first_name"]),
+        ..wire::UpdateProfileRequest::default()
+    };
+    let path = "/beem.identity.v1.Profiles/UpdateProfile";
+    let _: Answer<wire::Profile> = rig.call(&own, "p", path, renamed).await.unwrap();
+    users::invite_owner(&rig, &owner.account.to_string()).await.unwrap();
+    users::delete(&rig, &owner, "d", &ada.id).await.unwrap();
+    let rows = unpushed(&rig.identity.db, 100).await.unwrap();
+    let row = |action: &str, outcome: &str| {
+        let of = |r: &&beem_events::audit::AuditRow| r.row.action == action && r.row.outcome == outcome;
+        let found: Vec<_> = rows.iter().filter(of).map(|r| r.row.clone()).collect();
+        assert!(!found.is_empty(), "{action} {outcome}");
+        found
+    };
+    let made = &row("CreateUser", "done")[0];
+    assert_eq!((made.target_type.as_str(), &made.target_id, made.before.is_none()), ("user", &ada.id, true));
+    assert_eq!(made.after.as_ref().unwrap()["email"], "ada@example.com");
+    let changes = row("UpdateUser", "done");
+    assert_eq!(changes.len(), 2);
+    let roles: Vec<_> = changes.iter().map(|c| c.before.as_ref().unwrap()["roles"].clone()).collect();
+    assert!(roles.contains(&json!(["layer1:role:hook:viewer"])) && roles.contains(&json!([])), "{roles:?}");
+    assert_eq!(row("ResetSecondFactor", "own-principal")[0].actor["principalId"], ada.id);
+    let profile = &row("UpdateProfile", "done")[0];
+    assert_eq!((&profile.actor["kind"], &profile.actor["name"]), (&json!("USER"), &json!("ada@example.com")));
+    assert_eq!(profile.before, Some(json!({ "firstName": "Ada", "lastName": "Lovelace" })));
+    assert_eq!((profile.address.as_str(), profile.key_fingerprint.as_str()), ("203.0.113.9", ""));
+    let owners = &row("InviteOwner", "done")[0];
+    assert_eq!((owners.actor.clone(), owners.address.as_str()), (json!({ "kind": "INSTALLATION" }), ""));
+    assert!(row("DeleteUser", "done")[0].after.as_ref().unwrap()["dateDeleted"].is_string());
+    assert_eq!((row("ResendInvitation", "done").len(), row("ResetSecondFactor", "done").len()), (1, 1));
 }

@@ -36,13 +36,13 @@ async fn an_attacker_elsewhere_does_not_slow_the_owner_down(rig: Rig) {
     // Nor does an attacker who has the password lock the second factor.
     let mut stolen = 0;
     for _ in 0..12 {
-        let Ok(challenge) = person.challenge(&rig, "198.51.9.9").await else { continue };
+        rig.clock.advance_ms(60_000);
+        let challenge = person.challenge(&rig, "198.51.9.9").await.unwrap();
         for _ in 0..5 {
             stolen += usize::from(
                 pass(&rig, "198.51.9.9", &challenge, &wrong_code(&rig, &person.totp)).await.is_err(),
             );
         }
-        rig.clock.advance_ms(60_000);
     }
     assert!(stolen > 5);
     person.sign_in(&rig, HOME).await.unwrap();
@@ -108,8 +108,7 @@ async fn codes_cannot_be_tried_out(rig: Rig) {
         }
     };
     let early = pass(&rig, ELSEWHERE, &challenge, &wrong_code(&rig, &person.totp)).await.unwrap_err();
-    let early = early.fault.retry_after_s.map_or_else(|| 0, |s| s);
-    assert!(early <= 900, "who owns the account waits a quarter of an hour at most");
+    assert!(early.fault.retry_after_s.unwrap_or(0) <= 900, "who owns the account waits a quarter of an hour at most");
 }
 
 async fn many_at_once_are_judged_a_few_times(rig: Rig) {

@@ -7,6 +7,7 @@
     reason = "what these tests cannot do without stops them"
 )]
 
+mod gate;
 mod rig;
 
 mod accounts;

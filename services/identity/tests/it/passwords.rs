@@ -1,10 +1,11 @@
 //! Passwords forgotten and changed, second factors renewed: each with what one has, once, and with all sessions but one's own
 //! ended.
 
+use crate::clients::mask;
 use crate::on_both;
 use crate::people::{
     CONFIRM_RESET, ELSEWHERE, HOME, PASSWORD, Person, REQUEST_RESET, active, colleague, confirm, credential,
-    enable, known_token, sign_in, totp, wrong_code,
+    enable, known_token, sign_in, totp, update_user, wrong_code,
 };
 use crate::rig::{Answer, Reached, Refusal, Rig};
 use beem_caller::Actor;
@@ -172,6 +173,12 @@ async fn a_reset_needs_the_second_factor_and_its_hour(rig: Rig) {
         "credentials-invalid"
     );
     enable(&rig, "on", &person, true).await;
+    let present = mask(&["network_whitelist"]);
+    let network_whitelist = vec!["203.0.113.0/24".into()];
+    let patch = wire::UpdateUserRequest { network_whitelist, present, ..Default::default() };
+    update_user(&rig, "n", &person, patch).await;
+    let outside = reset(&rig, ELSEWHERE, &token, NEW, &person.code(&rig)).await.unwrap_err();
+    assert_eq!(outside.code(), "credentials-invalid");
     rig.clock.advance_ms(3_600_000);
     let late = reset(&rig, HOME, &token, NEW, &person.code(&rig)).await.unwrap_err();
     assert_eq!(late.code(), "credentials-invalid", "an hour later");

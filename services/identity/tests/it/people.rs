@@ -219,8 +219,8 @@ pub async fn delete_user(rig: &Rig, person: &Person) {
 }
 
 /// How many passwords were hashed so far.
-pub fn hashes(rig: &Rig) -> u64 {
+pub fn hashes(rig: &Rig) -> u32 {
     let text = rig.identity.telemetry.prometheus_text();
     let line = text.lines().find(|line| line.starts_with("beem_identity_password_hashes_total"));
-    line.and_then(|line| line.rsplit(' ').next()).map_or(0, |n| n.parse::<f64>().unwrap() as u64)
+    line.and_then(|line| line.rsplit(' ').next()).map_or(0, |n| n.parse().unwrap())
 }

@@ -1,13 +1,10 @@
-//! A person with a mailbox, a password and an authenticator app.
+//! A person who was invited by mail, with a password and an authenticator app: what [`crate::people`] does, for a user that a
+//! test of users made.
 
-use crate::rig::{Answer, Refusal, Rig};
-use aws_lc_rs::hmac;
+use crate::people::{self, HOME, PASSWORD};
+use crate::rig::{Refusal, Rig};
 use beem_proto::identity::v1 as wire;
 use data_encoding::BASE32_NOPAD;
-use sha2::{Digest as _, Sha256};
-
-const PASSWORD: &str = "correct horse battery staple";
-const HOME: &str = "203.0.113.9";
 
 /// What somebody signs in with.
 #[derive(Clone, Debug)]
@@ -18,19 +15,14 @@ pub struct Person {
 
 /// First half of an activation.
 pub async fn propose(rig: &Rig, token: &str) -> Result<wire::ActivateResponse, Refusal> {
-    let asked = wire::ActivateRequest { token: token.into(), password: PASSWORD.into() };
-    let path = "/beem.identity.v1.SignIns/Activate";
-    rig.visit::<_, wire::ActivateResponse>(HOME, path, asked).await.map(|a| a.body)
+    people::activate(rig, token, PASSWORD).await
 }
 
 /// Both halves.
 pub async fn activate(rig: &Rig, email: &str, token: &str) -> Person {
     let secret = BASE32_NOPAD.decode(propose(rig, token).await.unwrap().secret.as_bytes()).unwrap();
     let person = Person { email: email.into(), secret };
-    let asked = wire::ConfirmActivationRequest { token: token.into(), code: code(rig, &person) };
-    let path = "/beem.identity.v1.SignIns/ConfirmActivation";
-    let confirmed: Answer<wire::ConfirmActivationResponse> = rig.visit(HOME, path, asked).await.unwrap();
-    assert_eq!(confirmed.body.recovery_codes.len(), 10);
+    assert_eq!(people::confirm(rig, token, &code(rig, &person)).await.unwrap().len(), 10);
     person
 }
 
@@ -42,27 +34,16 @@ pub async fn sign_in(rig: &Rig, person: &Person) -> Result<String, Refusal> {
         password: PASSWORD.into(),
         ..wire::SignInRequest::default()
     };
-    let first: Answer<wire::SignInResponse> =
-        rig.visit(HOME, "/beem.identity.v1.SignIns/SignIn", asked).await?;
-    let asked = wire::PassSecondFactorRequest { challenge: first.body.challenge, code: code(rig, person) };
-    let second: Answer<wire::PassSecondFactorResponse> =
-        rig.visit(HOME, "/beem.identity.v1.SignIns/PassSecondFactor", asked).await?;
-    Ok(second.body.session_token)
+    let challenge = people::sign_in(rig, HOME, asked).await?;
+    Ok(people::pass(rig, HOME, &challenge, &code(rig, person)).await?.session_token)
 }
 
 /// What the gateway is told of a session token.
 pub async fn session(rig: &Rig, token: &str) -> Result<wire::SessionCredential, Refusal> {
-    let asked = wire::GetSessionRequest { token_hash: Sha256::digest(token.as_bytes()).to_vec() };
-    rig.internal("/beem.identity.v1.Directory/GetSession", asked).await.map(|a| a.body)
+    people::credential(rig, token).await
 }
 
-/// The code of now (RFC 6238).
+/// The code of now.
 pub fn code(rig: &Rig, person: &Person) -> String {
-    let step = rig.clock.now().unix_s() / 30;
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &person.secret);
-    let tag = hmac::sign(&key, &step.to_be_bytes());
-    let tag = tag.as_ref();
-    let at = usize::from(tag[19] & 0x0F);
-    let word = u32::from_be_bytes(tag[at..at + 4].try_into().unwrap()) & 0x7FFF_FFFF;
-    format!("{:06}", word % 1_000_000)
+    people::totp(&BASE32_NOPAD.encode(&person.secret), rig.clock.now().unix_s())
 }

@@ -1,6 +1,8 @@
 //! One identity and one authz in process, on a database of their own, with a gate between them that a test can close,
 //! and a caller that seals actors as the gateway does.
 
+pub use crate::gate::{Gate, Reached};
+
 use beem_authz::{AuthzDeps, AuthzSettings};
 use beem_cache::StandingCache;
 use beem_caller::{
@@ -9,7 +11,7 @@ use beem_caller::{
 };
 use beem_clock::{Clock, Entropy, Moment};
 use beem_database::{Database, DatabaseSettings};
-use beem_fault::{Code, Fault};
+use beem_fault::Fault;
 use beem_identity::{Environment, IdentityDeps, IdentitySettings};
 use beem_ids::{RequestId, SessionId};
 use beem_link::{Link, LocalService};
@@ -27,14 +29,11 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Notify;
-use tonic::body::Body;
+use tonic::Request;
 use tonic::metadata::MetadataValue;
-use tonic::{Request, Status};
-use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 const SEAL: [u8; 32] = [7; 32];
@@ -44,91 +43,6 @@ const SEAL: [u8; 32] = [7; 32];
 pub enum Base {
     Sqlite,
     Postgres,
-}
-
-/// What happens to identity's calls of authz.
-#[derive(Clone, Debug, Default)]
-struct GateState {
-    away: bool,
-    /// The n-th call from now never comes back: before it reached authz, or after authz did it.
-    hang: Option<(usize, Reached)>,
-    /// Calls of this name are answered so.
-    refused: Option<(&'static str, Code)>,
-    calls: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reached {
-    No,
-    Yes,
-}
-
-/// The way from identity to authz.
-#[derive(Clone, Default)]
-pub struct Gate {
-    state: Arc<Mutex<GateState>>,
-    hanging: Arc<Notify>,
-}
-
-impl Gate {
-    pub fn close(&self) {
-        self.state.lock().unwrap().away = true;
-    }
-
-    pub fn open(&self) {
-        let mut state = self.state.lock().unwrap();
-        state.away = false;
-        state.hang = None;
-        state.refused = None;
-    }
-
-    pub fn hang_at(&self, call: usize, reached: Reached) {
-        let mut state = self.state.lock().unwrap();
-        state.calls.clear();
-        state.hang = Some((call, reached));
-    }
-
-    /// Authz says so to every call of this name.
-    pub fn refuse(&self, call: &'static str, code: Code) {
-        self.state.lock().unwrap().refused = Some((call, code));
-    }
-
-    /// Until the call that was to hang does.
-    pub async fn hanging(&self) {
-        self.hanging.notified().await;
-    }
-
-    /// The calls since the last look.
-    pub fn calls(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.lock().unwrap().calls)
-    }
-
-    async fn pass(self, request: http::Request<Body>, inner: LocalService) -> http::Response<Body> {
-        let (away, refused, hangs) = {
-            let mut state = self.state.lock().unwrap();
-            let name = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-            let place = state.calls.len();
-            let refused = state.refused.filter(|(call, _)| *call == name).map(|(_, code)| code);
-            state.calls.push(name);
-            (state.away, refused, state.hang.filter(|(n, _)| *n == place).map(|(_, reached)| reached))
-        };
-        if away {
-            return Status::unavailable("authz is away").into_http();
-        }
-        if let Some(code) = refused {
-            return Status::from(Fault::new(code, "as told")).into_http();
-        }
-        match hangs {
-            None => inner.oneshot(request).await.unwrap(),
-            Some(reached) => {
-                if reached == Reached::Yes {
-                    drop(inner.oneshot(request).await.unwrap());
-                }
-                self.hanging.notify_one();
-                std::future::pending().await
-            }
-        }
-    }
 }
 
 /// Both services and everything they run on.

@@ -146,7 +146,7 @@ async fn ending_the_current_one_signs_out(rig: Rig) {
 
 async fn the_fifty_first_session_ends_the_oldest(rig: Rig) {
     let person = active(&rig, "a", "a@example.com").await;
-    let (mut tokens, mut actor) = (Vec::new(), None);
+    let (mut tokens, mut actor): (Vec<String>, Option<Actor>) = (Vec::new(), None);
     for n in 0..51 {
         let (entered, token) = person.entered(&rig).await;
         if n % 20 == 0 {

@@ -41,6 +41,8 @@ impl Scene {
         let email = format!("{key}@example.com").to_lowercase();
         let asked = person(&email, &["ledger:viewer", "hook:viewer"]);
         let user = invite(rig, &owner, "set", &asked).await.unwrap().body;
+        // Mails of one second have no order.
+        rig.clock.advance_ms(1_000);
         Self { owner, email, user }
     }
 

@@ -174,6 +174,18 @@ async fn a_kept_session_is_used_until_the_standing_is_newer() {
     unknown(&rig.me(&person).await);
 }
 
+/// The standing's copy here is up to half a second old: it cannot be what tells.
+#[tokio::test(start_paused = true)]
+async fn whoever_signed_out_is_signed_out_here_at_once() {
+    let rig = Rig::new();
+    let person = rig.person(RoleSet::ALL);
+    rig.me(&person).await.fine();
+    rig.end(&person);
+    rig.me(&person).await.fine();
+    rig.ask("DELETE /platform/v1/sessions/current").bearer(&person.token).send().await.fine();
+    unknown(&rig.me(&person).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_kept_session_past_its_time_is_asked_about_once_more() {
     let rig = Rig::new();
