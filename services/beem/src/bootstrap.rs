@@ -5,6 +5,7 @@
 use crate::data_dir::{DataDir, write_private};
 use anyhow::{Context, Result};
 use beem_clock::Entropy;
+use beem_fault::{Code, Fault};
 use beem_link::Link;
 use beem_proto::identity::v1::directory_client::DirectoryClient;
 use beem_proto::identity::v1::{CreateAccountRequest, InviteOwnerRequest};
@@ -59,7 +60,7 @@ pub async fn bootstrap(
         return Ok(None);
     }
     let first = NewAccount { effect_key: "bootstrap", name: "Main", owner_email: OWNER_EMAIL };
-    create_account(&folder, directory, base_url, &first, entropy).await.map(|made| Some(made.activation_url))
+    create_account(&folder, directory, base_url, &first, entropy).await.map(|made| made.activation_url)
 }
 
 /// An account to make.
@@ -74,8 +75,8 @@ pub struct NewAccount<'a> {
 #[derive(Clone, Debug)]
 pub struct Made {
     pub client: ClientFile,
-    /// For the Owner, good once and for 72 hours.
-    pub activation_url: String,
+    /// For the Owner, good once and for 72 hours; None when the Owner has activated.
+    pub activation_url: Option<String>,
 }
 
 /// Makes an account, writes its first client's credentials and its Owner's link into `folder`.
@@ -98,9 +99,8 @@ pub async fn create_account(
         client_public_key: key.public().pem(),
     };
     let answer = DirectoryClient::new(directory.clone()).create_account(request).await;
-    let answer =
-        answer.map_err(beem_fault::Fault::from).context("identity did not make the account")?.into_inner();
-    let activation_url = invite_owner(folder, directory, base_url, &answer.account_id).await?;
+    let answer = answer.map_err(Fault::from).context("identity did not make the account")?.into_inner();
+    let activation_url = invited(folder, directory, base_url, &answer.account_id).await?;
     let client = ClientFile {
         base_url: base_url.to_owned(),
         account_id: answer.account_id,
@@ -110,6 +110,18 @@ pub async fn create_account(
     };
     write_json(&folder.join("client.json"), &client)?;
     Ok(Made { client, activation_url })
+}
+
+/// The Owner's link. An attempt that was cut off may be finished when the Owner has activated by its mail already: then
+/// there is none, and `owner.json` stays as that attempt left it.
+async fn invited(folder: &Path, directory: Link, base_url: &str, account_id: &str) -> Result<Option<String>> {
+    match invite_owner(folder, directory, base_url, account_id).await {
+        Ok(link) => Ok(Some(link)),
+        Err(error) => match error.downcast_ref::<Fault>() {
+            Some(fault) if fault.code == Code::UserActive => Ok(None),
+            Some(_) | None => Err(error),
+        },
+    }
 }
 
 /// Draws an activation link for the account's Owner, mails it, and writes it into `owner.json`. Earlier links end.
@@ -124,7 +136,7 @@ pub async fn invite_owner(
 ) -> Result<String> {
     let request = InviteOwnerRequest { account_id: account_id.into() };
     let answer = DirectoryClient::new(directory).invite_owner(request).await;
-    let answer = answer.map_err(beem_fault::Fault::from).context("the Owner was not invited")?.into_inner();
+    let answer = answer.map_err(Fault::from)?.into_inner();
     let activation_url = format!("{base_url}/activate?token={}", answer.activation_token);
     let owner = OwnerFile { email: answer.email, activation_url: activation_url.clone() };
     write_json(&folder.join("owner.json"), &owner)?;

@@ -130,6 +130,14 @@ pub fn standing_key(file: &Path, entropy: &Entropy) -> anyhow::Result<SigningKey
         let seed = STANDARD.encode(entropy.bytes::<32>());
         write_private(file, seed.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
     }
+    read_standing_key(file)
+}
+
+/// The same where it must be there.
+///
+/// # Errors
+/// As [`standing_key`].
+pub fn read_standing_key(file: &Path) -> anyhow::Result<SigningKey> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(SigningKey::from_bytes(&bytes(&file.display().to_string(), &text)?))
 }

@@ -66,6 +66,14 @@ impl Audit {
         }
     }
 
+    /// Notes that a service refused a public call: a password, a code or a link that was wrong, or too many of them. What is
+    /// wrong with a request itself guesses nothing.
+    pub fn guessed(&self, address: IpAddr, fault: &Fault) {
+        if matches!(fault.kind(), Kind::Unauthenticated | Kind::Forbidden | Kind::Limit) {
+            self.refusals.count(address, fault.code);
+        }
+    }
+
     /// Notes that a read was allowed and done, if it is one of those recorded.
     pub fn read(&self, actor: &Actor, rpc: &str) {
         // The end of a request's id is random, and not the caller's choice: no pattern of calls stays outside the sample.

@@ -152,7 +152,14 @@ impl Gateway {
             self.uses.note(actor, now);
         }
         let message = transcode::decode(&found, request.query(), &request.headers, &request.body)?;
-        let answer = self.forward.call(found.method, &subject, message, now).await?;
+        let answer = match (self.forward.call(found.method, &subject, message, now).await, &subject) {
+            (Ok(answer), _) => answer,
+            (Err(refused), Subject::Visitor(_)) => {
+                self.audit.guessed(address, &refused.fault);
+                return Err(refused);
+            }
+            (Err(refused), Subject::Actor(_)) => return Err(refused),
+        };
         if found.method.session && found.binding.verb != Verb::Get {
             self.authenticator.forget_session(&request.headers).await;
         }

@@ -50,7 +50,9 @@ pub(super) async fn create(settings: &Settings, args: &CreateAccountArgs) -> Res
     let made = bootstrap::create_account(folder, link, &base_url, &account, &Entropy::System).await?;
     say(format_args!("account {}", made.client.account_id));
     say(format_args!("client  {}", made.client.client_id));
-    say(format_args!("owner   {}", made.activation_url));
+    if let Some(link) = made.activation_url {
+        say(format_args!("owner   {link}"));
+    }
     say(folder.join("client.json").display());
     Ok(())
 }

@@ -13,6 +13,9 @@ use beem_link::Link;
 use beem_proto::identity::v1::directory_client::DirectoryClient;
 use beem_proto::identity::v1::{ResealSecretsRequest, ResealSecretsResponse};
 use beem_sealing::SealingKey;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -30,15 +33,16 @@ pub(super) async fn rotate(settings: &Settings) -> Result<()> {
     let link = link(settings, "identity").await?;
     if is_cluster(settings) {
         let done = reseal(&link, "").await?;
-        say(format_args!(
-            "sealed under key {}; the key before may go once every process has the new one",
-            done.key_id
-        ));
+        say(format_args!("sealed under key {}", done.key_id));
+        say(
+            "once every identity process has it as its first key, run this again; then the key before may go",
+        );
         return Ok(());
     }
     let file = sealing_keys::file(&settings.sealing, Some(&settings.data_dir));
     let file =
         file.context("the keys are in the settings: change them there, restart, and run this again")?;
+    let _alone = alone(&file)?;
     let mut keys = sealing_keys::read(&file)?;
     if let [_] = keys.as_slice() {
         keys.insert(0, SealingKey::draw(&Entropy::System));
@@ -52,6 +56,15 @@ pub(super) async fn rotate(settings: &Settings) -> Result<()> {
     sealing_keys::write(&file, &[current])?;
     say(format_args!("sealed under the new key {key_id}; the old one is gone"));
     Ok(())
+}
+
+/// One rotation at a time: two would each write the file with a key of their own.
+fn alone(file: &Path) -> Result<File> {
+    let lock = file.with_extension("lock");
+    let held = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock);
+    let held = held.with_context(|| format!("cannot write {}", lock.display()))?;
+    held.try_lock().context("another rotation is under way")?;
+    Ok(held)
 }
 
 /// Until nothing is left under another key.

@@ -1,7 +1,7 @@
 //! Refusals of callers nobody knows: counted by address, minute and code.
 
 use super::rig::Rig;
-use beem_fault::Code;
+use beem_fault::{Code, Fault};
 use beem_gateway::audit::Refusals;
 use beem_ids::RequestId;
 use beem_roles::RoleSet;
@@ -50,6 +50,27 @@ fn stranger_to(rig: &Rig) -> super::rig::Program {
     let mut program = rig.program(RoleSet::ALL);
     program.signer.keyid = RequestId::draw(rig.clock.now(), &rig.entropy).to_string();
     program
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_passwords_are_counted_where_they_come_from() {
+    let rig = Rig::new();
+    let sign_in =
+        || rig.ask("POST /platform/v1/sessions").json(r#"{"email":"ada@example.com","password":"x"}"#);
+    for code in
+        [Code::CredentialsInvalid, Code::CredentialsInvalid, Code::RateLimited, Code::ValidationFailed]
+    {
+        rig.state(|s| s.refusal = Some(Fault::new(code, "no")));
+        assert_eq!(sign_in().send().await.code(), code.as_str());
+    }
+    // Whoever is known and refused by a service is that service's to record.
+    let person = rig.person(RoleSet::ALL);
+    rig.state(|s| s.refusal = Some(Fault::new(Code::CredentialsInvalid, "no")));
+    rig.me(&person).await.refused(401, "credentials-invalid");
+    rig.drain().await;
+    let expected =
+        [row("203.0.113.7", 0, "credentials-invalid", 2), row("203.0.113.7", 0, "rate-limited", 1)];
+    assert_eq!(rig.state(|s| s.counts()), expected);
 }
 
 #[tokio::test(start_paused = true)]
