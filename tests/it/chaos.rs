@@ -1,8 +1,8 @@
 //! What the whole must withstand: processes and servers that are stopped, killed and started again while it works. Each test
 //! has an installation of its own, down to PostgreSQL and Redis.
 
-pub mod installation;
 mod guests;
+pub mod installation;
 mod keep_alive;
 mod kills;
 mod outages;

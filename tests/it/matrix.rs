@@ -5,4 +5,4 @@ mod inside;
 mod inside_people;
 mod inside_rows;
 mod outside;
-mod outside_rows;
+pub mod outside_rows;

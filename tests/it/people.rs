@@ -3,7 +3,8 @@
 
 mod codes;
 mod enumeration;
-mod users;
+mod expiry;
+mod kept_out;
 mod passwords;
 mod raising;
 mod sealing;
@@ -12,4 +13,5 @@ mod sessions;
 mod smtp;
 mod story;
 mod trail;
+mod users;
 mod verify_audit;

@@ -154,9 +154,7 @@ impl Session {
 
 impl Caller for Session {
     fn wire(&self, method: &str, target: &str, body: &Value, key: Option<&str>) -> Wire {
-        self.visitor
-            .wire(method, target, body, key)
-            .header("authorization", format!("Bearer {}", self.token))
+        self.visitor.wire(method, target, body, key).header("authorization", format!("Bearer {}", self.token))
     }
 
     fn moved(&self, gateway: &Gateway) -> Box<dyn Caller> {

@@ -17,6 +17,7 @@
     reason = "all of this is for tests: what they cannot do without stops them"
 )]
 
+pub mod behind;
 pub mod caller;
 pub mod client;
 pub mod cluster_keys;

@@ -166,7 +166,10 @@ mod tests {
             Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+\r\n--x--\r\n";
         let letter = Letter::parse("one", mail);
         assert_eq!(letter.header("to"), "a@b.example");
-        assert_eq!((letter.link().as_str(), letter.token().as_str()), ("http://h/activate?token=abc-_1", "abc-_1"));
+        assert_eq!(
+            (letter.link().as_str(), letter.token().as_str()),
+            ("http://h/activate?token=abc-_1", "abc-_1")
+        );
         assert!(letter.text.contains("Müller") && letter.html.trim() == "<b>", "{letter:?}");
     }
 }

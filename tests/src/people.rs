@@ -65,7 +65,8 @@ pub fn new_user(fields: &Value) -> Value {
 
 /// First half of an activation: a second factor not yet proven.
 pub async fn begin(visitor: &Visitor, token: &str, password: &str) -> Factor {
-    let answer = visitor.post(ACTIVATIONS, &json!({ "token": token, "password": password })).await.expect(200);
+    let answer =
+        visitor.post(ACTIVATIONS, &json!({ "token": token, "password": password })).await.expect(200);
     Factor::of(&answer)
 }
 

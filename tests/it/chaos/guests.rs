@@ -4,7 +4,9 @@
 use super::installation::House;
 use super::trying::{Write, attempt, is_certain, within};
 use super::writers::{Choices, Course, settled};
-use beem_tests::people::{ACTIVATIONS, CONFIRM, Factor, SECOND_FACTOR, SESSIONS, USERS, new_password, new_user};
+use beem_tests::people::{
+    ACTIVATIONS, CONFIRM, Factor, SECOND_FACTOR, SESSIONS, USERS, new_password, new_user,
+};
 use beem_tests::{Answer, Caller as _, Client, Creds, Mailbox, Visitor, trail};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -147,7 +149,8 @@ impl Host {
         let Some(letter) = self.mailbox.to(&email).pop() else { return };
         let visitor = Visitor::new(&self.gateways[0].gateway);
         let (token, password) = (letter.token(), new_password());
-        let begun = self.persist(&visitor, ACTIVATIONS, &json!({ "token": token, "password": password })).await;
+        let begun =
+            self.persist(&visitor, ACTIVATIONS, &json!({ "token": token, "password": password })).await;
         let mut factor = Factor::of(&begun.expect(200));
         let body = json!({ "token": token, "code": factor.next() });
         let answer = attempt(&visitor.wire("POST", CONFIRM, &body, None)).await;
@@ -186,7 +189,8 @@ impl Host {
             } else {
                 assert!(self.mailbox.to(&email).is_empty(), "{email} was mailed to and not made");
             }
-            let roles = ROLES.into_iter().filter(|r| write.body["roles"].as_array().unwrap().contains(&json!(r)));
+            let roles =
+                ROLES.into_iter().filter(|r| write.body["roles"].as_array().unwrap().contains(&json!(r)));
             self.invited(&write.persist(&self.gateways).await, roles.collect());
         }
     }
@@ -208,7 +212,8 @@ async fn listed(client: &Client) -> Vec<Value> {
 impl Guest {
     async fn is_as_promised(&self, client: &Client, mailbox: &Mailbox) {
         let now = client.get(&format!("{USERS}/{}", self.id)).await.expect(200);
-        let mut seen: Vec<&str> = now["roles"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
+        let mut seen: Vec<&str> =
+            now["roles"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
         let mut wanted: Vec<String> = self.roles.iter().map(|r| format!("layer1:role:{r}")).collect();
         (seen.sort_unstable(), wanted.sort());
         assert_eq!(seen, wanted, "{self:?}");
@@ -216,7 +221,10 @@ impl Guest {
             Some(mailbox.to(&self.email)).filter(|letters| !letters.is_empty())
         })
         .await;
-        assert!(letters.iter().all(|l| l.token() == letters[0].token()), "one invitation, sent once or again");
+        assert!(
+            letters.iter().all(|l| l.token() == letters[0].token()),
+            "one invitation, sent once or again"
+        );
         let visitor = Visitor::new(&client.gateway);
         let active = now["status"] == "ACTIVE";
         match &self.activation {

@@ -101,7 +101,10 @@ async fn writes(rig: &Rig, owner: &Client) -> Vec<(&'static str, Case)> {
     let elsewhere = format!("{}/invitation", ada.path());
     cases.extend([
         ("CreateUser", case("POST", USERS, new_user(&json!({})), USERS, new_user(&json!({})))),
-        ("UpdateUser", case("PATCH", &invited, json!({ "roles": ["hook:viewer"] }), &invited, json!({ "roles": [] }))),
+        (
+            "UpdateUser",
+            case("PATCH", &invited, json!({ "roles": ["hook:viewer"] }), &invited, json!({ "roles": [] })),
+        ),
         ("ResendInvitation", case("POST", &resend, Value::Null, &elsewhere, Value::Null)),
     ]);
     let own: Box<dyn Caller> = Box::new(bob.sign_in().await);
@@ -114,7 +117,10 @@ async fn writes(rig: &Rig, owner: &Client) -> Vec<(&'static str, Case)> {
         of(own.moved(&owner.gateway), method, target, body, other_target, other_body)
     };
     cases.extend([
-        ("UpdateProfile", personal("PATCH", ME, json!({ "firstName": "x" }), ME, json!({ "firstName": "y" }))),
+        (
+            "UpdateProfile",
+            personal("PATCH", ME, json!({ "firstName": "x" }), ME, json!({ "firstName": "y" })),
+        ),
         ("EndSession", personal("DELETE", &session(&doomed), Value::Null, &session(&kept), Value::Null)),
         (
             "RenewSecondFactor",

@@ -126,7 +126,11 @@ impl Inside {
             return Subject::Actor(self.actor(RoleSet::ALL));
         }
         let request = RequestId::draw(Clock::System.now(), &Entropy::System);
-        Subject::Visitor(Visitor { address: "127.0.0.1".parse().unwrap(), request, user_agent: String::new() })
+        Subject::Visitor(Visitor {
+            address: "127.0.0.1".parse().unwrap(),
+            request,
+            user_agent: String::new(),
+        })
     }
 
     /// With somebody sealed for `audience`, `path` and `message`.

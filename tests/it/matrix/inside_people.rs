@@ -64,8 +64,7 @@ impl People {
         let (invited_id, invitation) = invite().await;
         let (_, begun) = invite().await;
         let begun_code = begin(&rig.visitor(), &begun, &new_password()).await.next();
-        let (person, forgetful) =
-            (rig.join(owner, &Value::Null).await, rig.join(owner, &Value::Null).await);
+        let (person, forgetful) = (rig.join(owner, &Value::Null).await, rig.join(owner, &Value::Null).await);
         rig.visitor().post(RESETS, &json!({ "email": forgetful.email })).await.expect(200);
         let reset = rig.mailbox.token(&forgetful.email, 2).await;
         let (session, other) = (person.sign_in().await, person.sign_in().await);

@@ -117,7 +117,10 @@ pub const ROWS: &[Row] = &[
     row("/beem.identity.v1.Directory/InviteOwner", |w| json!({ "accountId": w.account })),
     row("/beem.identity.v1.Directory/ResealSecrets", |_| json!({})),
     row("/beem.identity.v1.Profiles/GetProfile", |_| json!({})),
-    row("/beem.identity.v1.Profiles/UpdateProfile", |_| json!({ "firstName": "inside", "present": "firstName" })),
+    row(
+        "/beem.identity.v1.Profiles/UpdateProfile",
+        |_| json!({ "firstName": "inside", "present": "firstName" }),
+    ),
     row("/beem.identity.v1.Users/ListUsers", |_| json!({})),
     row("/beem.identity.v1.Users/CreateUser", |_| new_user(&Value::Null)),
     row("/beem.identity.v1.Users/GetUser", |w| json!({ "id": w.people.invited_id })),

@@ -221,9 +221,7 @@ impl<'a> World<'a> {
             }
             "ChangePassword" => {
                 let code = person.code();
-                let to = |new: String| {
-                    json!({ "currentPassword": person.password, "newPassword": new, "code": code })
-                };
+                let to = |new: String| json!({ "currentPassword": person.password, "newPassword": new, "code": code });
                 (to(new_password()), to(new_password()))
             }
             "RenewSecondFactor" => (json!({ "code": person.code() }), json!({ "code": person.code() })),

@@ -1,7 +1,9 @@
 //! Second factors and how often one may be wrong: codes reused, early, late, guessed; recovery codes; delays that an
 //! attacker cannot turn against the one who is attacked.
 
-use beem_tests::people::{CONFIRM, ME, RENEWAL, SECOND_FACTOR, SESSIONS, USERS, Factor, begin, new_password, new_user};
+use beem_tests::people::{
+    CONFIRM, Factor, ME, RENEWAL, SECOND_FACTOR, SESSIONS, USERS, begin, new_password, new_user,
+};
 use beem_tests::totp::{code, step_now};
 use beem_tests::{Answer, Person, Rig, Visitor, eventually, on_both_peoples_shapes};
 use serde_json::{Value, json};
@@ -17,9 +19,7 @@ async fn a_code_is_good_once_and_one_step_early_or_late(rig: &Rig) {
     let token = rig.mailbox.token(made["email"].as_str().unwrap(), 1).await;
     let visitor = rig.visitor();
     let mut factor = begin(&visitor, &token, &new_password()).await;
-    let confirm = async |code: &str| {
-        visitor.post(CONFIRM, &json!({ "token": token, "code": code })).await
-    };
+    let confirm = async |code: &str| visitor.post(CONFIRM, &json!({ "token": token, "code": code })).await;
     for steps in [-3, 3, 20, -2880] {
         confirm(&code(&factor.key, step_now() + steps)).await.refused(401, "credentials-invalid");
     }
@@ -108,7 +108,8 @@ async fn guessing_is_slowed_down_and_its_victim_is_not(rig: &Rig) {
     let attacker = rig.visitor();
     attack(&person, &attacker).await;
     // From yet another place the address is still guarded.
-    let elsewhere = rig.visitor().post(SESSIONS, &json!({ "email": person.email, "password": "x".repeat(12) })).await;
+    let elsewhere =
+        rig.visitor().post(SESSIONS, &json!({ "email": person.email, "password": "x".repeat(12) })).await;
     assert!(delayed(&elsewhere), "{}", elsewhere.text());
     // The victim comes in as ever, and so does everybody else.
     person.sign_in().await.get(ME).await.expect(200);

@@ -2,8 +2,8 @@
 //! request's id alone, down to the bytes and the header fields.
 
 use beem_tests::people::{
-    ACTIVATIONS, CONFIRM, CONFIRM_RESET, RESETS, SECOND_FACTOR, SESSIONS, USERS, begin, new_email, new_password,
-    new_user,
+    ACTIVATIONS, CONFIRM, CONFIRM_RESET, RESETS, SECOND_FACTOR, SESSIONS, USERS, begin, new_email,
+    new_password, new_user,
 };
 use beem_tests::{Answer, Client, Person, Rig, on_both_peoples_shapes};
 use serde_json::{Value, json};

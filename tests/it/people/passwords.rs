@@ -19,7 +19,17 @@ async fn weak_passwords_are_refused(rig: &Rig) {
     let try_it = async |password: &str| {
         rig.visitor().post(ACTIVATIONS, &json!({ "token": token, "password": password })).await
     };
-    for weak in ["", "short", "9 letters", &"x".repeat(129), "1234567890", "password123", "Password1234!", "aaaaaaaaaaaa", email] {
+    for weak in [
+        "",
+        "short",
+        "9 letters",
+        &"x".repeat(129),
+        "1234567890",
+        "password123",
+        "Password1234!",
+        "aaaaaaaaaaaa",
+        email,
+    ] {
         let problem = try_it(weak).await.refused(400, "validation-failed");
         assert_eq!(problem["errors"][0]["field"], "password", "{weak}: {problem}");
         assert!(weak.is_empty() || !problem.to_string().contains(weak), "a password is not repeated");
@@ -33,13 +43,15 @@ async fn a_password_is_changed_with_the_present_one_and_a_code(rig: &Rig) {
     let person = person(rig).await;
     let (session, other) = (person.sign_in().await, person.sign_in().await);
     let new = new_password();
-    let change = |current: &str, new: &str, code: &str| {
-        json!({ "currentPassword": current, "newPassword": new, "code": code })
-    };
+    let change = |current: &str, new: &str, code: &str| json!({ "currentPassword": current, "newPassword": new, "code": code });
     let wrong = change("certainly not this one", &new, &person.code());
     session.post(PASSWORD, &wrong).await.refused(401, "credentials-invalid");
-    session.post(PASSWORD, &change(&person.password, &new, "000000")).await.refused(401, "credentials-invalid");
-    let problem = session.post(PASSWORD, &change(&person.password, "1234567890", &person.recovery_code())).await;
+    session
+        .post(PASSWORD, &change(&person.password, &new, "000000"))
+        .await
+        .refused(401, "credentials-invalid");
+    let problem =
+        session.post(PASSWORD, &change(&person.password, "1234567890", &person.recovery_code())).await;
     assert_eq!(problem.refused(400, "validation-failed")["errors"][0]["field"], "newPassword");
     session.post(PASSWORD, &change(&person.password, &new, &person.recovery_code())).await.expect(200);
     session.get(ME).await.expect(200);
@@ -62,7 +74,10 @@ async fn a_password_is_reset_with_a_mailed_link_and_a_code(rig: &Rig) {
     let new = new_password();
     let body = |code: &str, password: &str| json!({ "token": token, "password": password, "code": code });
     visitor.post(CONFIRM_RESET, &body("000000", &new)).await.refused(401, "credentials-invalid");
-    visitor.post(CONFIRM_RESET, &body(&person.recovery_code(), "1234567890")).await.refused(400, "validation-failed");
+    visitor
+        .post(CONFIRM_RESET, &body(&person.recovery_code(), "1234567890"))
+        .await
+        .refused(400, "validation-failed");
     session.get(ME).await.expect(200);
     person.sign_in().await;
     visitor.post(CONFIRM_RESET, &body(&person.code(), &new)).await.expect(200);
@@ -113,14 +128,22 @@ async fn one_address_in_two_accounts(rig: &Rig) {
     assert_eq!(problem["errors"][0]["field"], "accountId");
     let wrong = json!({ "email": first.email, "password": "certainly not this one" });
     first.visitor.post(SESSIONS, &wrong).await.refused(401, "credentials-invalid");
-    for (account, id) in [(&first.account_id, &first.id), (&made["accountId"].as_str().unwrap().to_owned(), &made["id"].as_str().unwrap().to_owned())] {
+    for (account, id) in [
+        (&first.account_id, &first.id),
+        (&made["accountId"].as_str().unwrap().to_owned(), &made["id"].as_str().unwrap().to_owned()),
+    ] {
         let mut body = first.credentials();
         body["accountId"] = json!(account);
-        let challenge = first.visitor.post(SESSIONS, &body).await.expect(200)["challenge"].as_str().unwrap().to_owned();
+        let challenge =
+            first.visitor.post(SESSIONS, &body).await.expect(200)["challenge"].as_str().unwrap().to_owned();
         let code = if *id == first.id { first.code() } else { factor.next() };
-        let token = first.pass(&challenge, &code).await.expect(200)["sessionToken"].as_str().unwrap().to_owned();
+        let token =
+            first.pass(&challenge, &code).await.expect(200)["sessionToken"].as_str().unwrap().to_owned();
         let me = first.visitor.with_token(&token).get(ME).await.expect(200);
-        assert_eq!((me["principalId"].as_str(), me["accountId"].as_str()), (Some(id.as_str()), Some(account.as_str())));
+        assert_eq!(
+            (me["principalId"].as_str(), me["accountId"].as_str()),
+            (Some(id.as_str()), Some(account.as_str()))
+        );
     }
 }
 

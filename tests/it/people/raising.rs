@@ -18,7 +18,10 @@ async fn operator(rig: &Rig) -> (Client, Person, Session) {
 /// The user is as before.
 async fn unchanged(owner: &Client, person: &Person, roles: usize) {
     let now = owner.get(&person.path()).await.expect(200);
-    assert_eq!((&now["roleCount"], &now["enabled"], &now["status"]), (&json!(roles), &json!(true), &json!("ACTIVE")));
+    assert_eq!(
+        (&now["roleCount"], &now["enabled"], &now["status"]),
+        (&json!(roles), &json!(true), &json!("ACTIVE"))
+    );
     assert!(now.get("dateDeleted").is_none_or(Value::is_null), "{now}");
 }
 
@@ -65,13 +68,15 @@ async fn nobody_hands_out_or_takes_over_what_they_do_not_hold(rig: &Rig) {
     let body = new_user(&json!({ "roles": ["user:viewer", "ledger:viewer"] }));
     session.post(USERS, &body).await.refused(403, "role-not-held");
     // Nobody was made and nobody was told: the address is still free.
-    let made = session.post(USERS, &new_user(&json!({ "email": body["email"], "roles": [] }))).await.expect(201);
+    let made =
+        session.post(USERS, &new_user(&json!({ "email": body["email"], "roles": [] }))).await.expect(201);
     rig.mailbox.wait(body["email"].as_str().unwrap(), 1).await;
     let at = format!("{USERS}/{}", made["id"].as_str().unwrap());
     session.patch(&at, &json!({ "roles": ["ledger:viewer"] })).await.refused(403, "role-not-held");
     session.patch(&at, &json!({ "roles": ["client:operator"] })).await.expect(200);
 
-    let rich = rig.join(&owner, &json!({ "roles": ["ledger:operator"], "networkWhitelist": ["10.0.0.0/8"] })).await;
+    let rich =
+        rig.join(&owner, &json!({ "roles": ["ledger:operator"], "networkWhitelist": ["10.0.0.0/8"] })).await;
     let path = rich.path();
     session.patch(&path, &json!({ "networkWhitelist": ["0.0.0.0/0"] })).await.refused(403, "role-not-held");
     let reset = format!("{path}/second-factor/reset");
@@ -128,7 +133,12 @@ async fn an_account_keeps_its_last_operator(rig: &Rig) {
     let refuses = async |why: &str| {
         for (method, body) in &losses {
             let answer = ask(&client, method, &owner.path(), body).await;
-            assert_eq!((answer.status, answer.code().as_str()), (422, "last-operator"), "{why}: {}", answer.text());
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (422, "last-operator"),
+                "{why}: {}",
+                answer.text()
+            );
         }
     };
     refuses("alone").await;

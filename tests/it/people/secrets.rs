@@ -1,6 +1,8 @@
 //! No password, token, second factor or code is written anywhere in clear: not in logs, not in databases, not in the trail.
 
-use beem_tests::people::{ACTIVATIONS, CONFIRM_RESET, PASSWORD, RENEWAL, RESETS, USERS, Factor, begin, new_password, new_user};
+use beem_tests::people::{
+    ACTIVATIONS, CONFIRM_RESET, Factor, PASSWORD, RENEWAL, RESETS, USERS, begin, new_password, new_user,
+};
 use beem_tests::rig::Shape;
 use beem_tests::{Client, Person, Rig, eventually, on_both_peoples_shapes, trail};
 use serde_json::{Value, json};
@@ -15,7 +17,10 @@ async fn a_life(rig: &Rig, owner: &Client) -> Vec<String> {
     let begun = new_password();
     let unused = begin(&rig.visitor(), &invitation, &begun).await;
     let weak = "password1234".to_owned();
-    rig.visitor().post(ACTIVATIONS, &json!({ "token": invitation, "password": weak })).await.refused(400, "validation-failed");
+    rig.visitor()
+        .post(ACTIVATIONS, &json!({ "token": invitation, "password": weak }))
+        .await
+        .refused(400, "validation-failed");
     let person = Person::activate(&rig.visitor(), email, &invitation).await;
     let mut secrets = vec![invitation, begun, unused.secret, person.password.clone(), person.factor().secret];
     secrets.extend(person.factor().recovery);
@@ -24,7 +29,8 @@ async fn a_life(rig: &Rig, owner: &Client) -> Vec<String> {
     secrets.push(challenge);
     let session = person.sign_in().await;
     let newer = new_password();
-    let body = json!({ "currentPassword": person.password, "newPassword": newer, "code": person.recovery_code() });
+    let body =
+        json!({ "currentPassword": person.password, "newPassword": newer, "code": person.recovery_code() });
     session.post(PASSWORD, &body).await.expect(200);
     let renewal = session.post(RENEWAL, &json!({ "code": person.recovery_code() })).await.expect(200);
     let token = renewal["token"].as_str().unwrap().to_owned();

@@ -76,11 +76,15 @@ async fn a_token_that_is_not_one_is_nobodys(rig: &Rig) {
 async fn a_session_is_sent_one_way(rig: &Rig) {
     let person = person(rig).await;
     let session = person.sign_in().await;
-    let wire = |value: &str| person.visitor.wire("GET", ME, &Value::Null, None).header("authorization", value);
-    for wrong in [session.token.clone(), format!("Basic {}", session.token), format!("Token {}", session.token)] {
+    let wire =
+        |value: &str| person.visitor.wire("GET", ME, &Value::Null, None).header("authorization", value);
+    for wrong in
+        [session.token.clone(), format!("Basic {}", session.token), format!("Token {}", session.token)]
+    {
         wire(&wrong).send().await.refused(401, "session-invalid");
     }
-    let twice = wire(&format!("Bearer {}", session.token)).header("authorization", format!("Bearer {}", session.token));
+    let twice = wire(&format!("Bearer {}", session.token))
+        .header("authorization", format!("Bearer {}", session.token));
     let twice = twice.send().await;
     assert!(matches!(twice.status, 400 | 401), "{}", twice.text());
     // RFC 9110 section 11.1: the scheme's case does not matter.
@@ -124,7 +128,8 @@ async fn what_is_done_to_a_user_is_done_to_its_sessions(rig: &Rig) {
     let person = rig.join(&owner, &Value::Null).await;
     let session = person.sign_in().await;
     owner.patch(&person.path(), &json!({ "enabled": false })).await.expect(200);
-    beem_tests::eventually("it is refused", || async { (session.get(ME).await.status != 200).then_some(()) }).await;
+    beem_tests::eventually("it is refused", || async { (session.get(ME).await.status != 200).then_some(()) })
+        .await;
     owner.patch(&person.path(), &json!({ "enabled": true })).await.expect(200);
     // Disabling has ended it: enabling does not bring it back.
     for gateway in &rig.gateways {

@@ -52,7 +52,11 @@ async fn an_invitation_arrives_at_a_real_server_also_when_it_was_away() {
         ("BEEM__MAIL__FROM", "\"Beem Größe\" <beem@house.example>"),
     ]);
     // Nobody takes mail yet: the invitation is answered all the same, and waits.
-    let made = rig.client().post(USERS, &new_user(&json!({ "firstName": "Zoë", "lastName": "日本" }))).await.expect(201);
+    let made = rig
+        .client()
+        .post(USERS, &new_user(&json!({ "firstName": "Zoë", "lastName": "日本" })))
+        .await
+        .expect(201);
     let email = made["email"].as_str().unwrap();
     let server = Server::start(folder.path(), port);
     let letter = eventually("the invitation", || async { mailbox.to(email).pop() }).await;

@@ -31,7 +31,10 @@ async fn an_owner_invites_somebody_who_is_refused_what_their_roles_do_not_allow(
 
     let fields = json!({ "roles": ["user:operator", "client:viewer"], "firstName": "Zoë" });
     let made = session.post(USERS, &new_user(&fields)).await.expect(201);
-    assert_eq!((&made["status"], &made["roleCount"], &made["createdBy"]), (&json!("INVITED"), &json!(2), &json!(owner.id)));
+    assert_eq!(
+        (&made["status"], &made["roleCount"], &made["createdBy"]),
+        (&json!("INVITED"), &json!(2), &json!(owner.id))
+    );
     let address = made["email"].as_str().unwrap();
     let letter = rig.mailbox.wait(address, 1).await;
     assert!(!made.to_string().contains(&letter.token()), "the answer does not hold the link");
@@ -76,7 +79,9 @@ async fn the_trail_shows_it(client: &Client, owner: &Person, second: &Person, se
         let rows = trail(client, "order=asc").await;
         let gists: Vec<_> = rows.iter().map(gist).collect();
         let there = |(n, a, o): &(&str, &str, &str)| {
-            gists.iter().any(|(name, action, outcome)| (name.as_str(), action.as_str(), outcome.as_str()) == (*n, *a, *o))
+            gists.iter().any(|(name, action, outcome)| {
+                (name.as_str(), action.as_str(), outcome.as_str()) == (*n, *a, *o)
+            })
         };
         wanted.iter().all(there).then_some(rows)
     })
@@ -94,7 +99,10 @@ async fn the_trail_shows_it(client: &Client, owner: &Person, second: &Person, se
     assert!(invited.get("before").is_none_or(Value::is_null), "{invited}");
     let changed = row(&owner.email, "UpdateUser");
     let roles = |which: &str| changed[which]["roles"].to_string();
-    assert!(roles("before").contains("user:operator") && !roles("after").contains("user:operator"), "{changed}");
+    assert!(
+        roles("before").contains("user:operator") && !roles("after").contains("user:operator"),
+        "{changed}"
+    );
     let refused = row(&second.email, "CreateClient");
     assert_eq!(refused["target"], json!({ "type": "rpc", "id": "CreateClient" }));
     assert_eq!(refused["address"], second.visitor.place.as_str());

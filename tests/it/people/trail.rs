@@ -20,7 +20,8 @@ fn ids(rows: &[Value]) -> Vec<&str> {
 async fn rows_are_found_by_who_what_and_when(rig: &Rig) {
     let owner = rig.as_client(&rig.new_account());
     let mine = owner.get("/platform/v1/me").await.expect(200)["principalId"].as_str().unwrap().to_owned();
-    let other = Client { creds: owner.new_client(&json!({ "roles": ["user:operator"] })).await, ..owner.clone() };
+    let other =
+        Client { creds: owner.new_client(&json!({ "roles": ["user:operator"] })).await, ..owner.clone() };
     for _ in 0..3 {
         owner.post(USERS, &new_user(&json!({}))).await.expect(201);
     }
@@ -29,7 +30,10 @@ async fn rows_are_found_by_who_what_and_when(rig: &Rig) {
     assert!(made.iter().all(|r| r["action"] == "CreateUser" && r["outcome"] == "done"));
     let own = rows(&owner, &format!("actor={mine}&action=CreateUser"), 3).await;
     for row in &own {
-        assert_eq!(row["actor"], json!({ "principalId": mine, "kind": "CLIENT", "name": owner.creds.client_id }));
+        assert_eq!(
+            row["actor"],
+            json!({ "principalId": mine, "kind": "CLIENT", "name": owner.creds.client_id })
+        );
         assert_eq!(row["keyFingerprint"], owner.creds.key.public().fingerprint().to_string());
     }
     let theirs = rows(&owner, &format!("actor={}", other.creds.id), 1).await;
@@ -75,7 +79,10 @@ async fn a_row_tells_what_changed(rig: &Rig) {
     owner.patch(&at, &json!({ "firstName": "Augusta", "enabled": false })).await.expect(200);
     owner.delete(&at).await.expect(200);
     let changed = &rows(&owner, "action=UpdateUser", 1).await[0];
-    assert_eq!((&changed["before"]["firstName"], &changed["after"]["firstName"]), (&json!("Ada"), &json!("Augusta")));
+    assert_eq!(
+        (&changed["before"]["firstName"], &changed["after"]["firstName"]),
+        (&json!("Ada"), &json!("Augusta"))
+    );
     assert_eq!((&changed["before"]["enabled"], &changed["after"]["enabled"]), (&json!(true), &json!(false)));
     assert_eq!(changed["target"], json!({ "type": "user", "id": made["id"] }));
     let deleted = &rows(&owner, "action=DeleteUser", 1).await[0];
@@ -97,7 +104,10 @@ async fn refusals_are_rows(rig: &Rig) {
     session.get(USERS).await.refused(403, "role-missing");
     session.from("192.0.2.1").get(USERS).await.refused(403, "network-not-allowed");
     client.get("/platform/v1/sessions").await.refused(403, "session-required");
-    owner.patch(&format!("/platform/v1/clients/{}", client.creds.id), &json!({ "enabled": false })).await.expect(200);
+    owner
+        .patch(&format!("/platform/v1/clients/{}", client.creds.id), &json!({ "enabled": false }))
+        .await
+        .expect(200);
     eventually("it is disabled", || async {
         (client.get("/platform/v1/me").await.code() == "principal-disabled").then_some(())
     })

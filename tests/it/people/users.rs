@@ -16,8 +16,12 @@ async fn an_invited_user_has_all_its_fields(rig: &Rig) {
     });
     let made = owner.post(USERS, &body).await.expect(201);
     assert_eq!(made["email"], body["email"], "as it was invited");
-    assert_eq!((&made["status"], &made["enabled"], &made["roleCount"]), (&json!("INVITED"), &json!(true), &json!(2)));
-    let mut roles: Vec<&str> = made["roles"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
+    assert_eq!(
+        (&made["status"], &made["enabled"], &made["roleCount"]),
+        (&json!("INVITED"), &json!(true), &json!(2))
+    );
+    let mut roles: Vec<&str> =
+        made["roles"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
     roles.sort_unstable();
     assert_eq!(roles, ["layer1:role:ledger:operator", "layer1:role:user:viewer"]);
     assert_eq!(made["networkWhitelist"], body["networkWhitelist"]);
@@ -61,7 +65,11 @@ async fn what_is_wrong_with_a_user_is_named(rig: &Rig) {
     }
     let made = owner.post(USERS, &new_user(&json!({}))).await.expect(201);
     let at = format!("{USERS}/{}", made["id"].as_str().unwrap());
-    for body in [json!({ "email": "other@people.example" }), json!({ "status": "ACTIVE" }), json!({ "lastName": null })] {
+    for body in [
+        json!({ "email": "other@people.example" }),
+        json!({ "status": "ACTIVE" }),
+        json!({ "lastName": null }),
+    ] {
         let answer = owner.patch(&at, &body).await;
         assert_eq!(answer.status, 400, "{}", answer.text());
     }
@@ -121,7 +129,8 @@ async fn users_are_listed_page_by_page(rig: &Rig) {
 
 async fn a_person_names_itself(rig: &Rig) {
     let owner = owner(rig);
-    let person = rig.join(&owner, &json!({ "roles": ["user:viewer"], "networkWhitelist": ["10.0.0.0/8"] })).await;
+    let person =
+        rig.join(&owner, &json!({ "roles": ["user:viewer"], "networkWhitelist": ["10.0.0.0/8"] })).await;
     let session = person.sign_in().await;
     let me = session.get(ME).await.expect(200);
     assert_eq!(

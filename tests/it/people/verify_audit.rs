@@ -55,23 +55,35 @@ fn tampering() -> Vec<(&'static str, &'static str, Vec<String>)> {
         ("an outcome", "changed", changed("outcome = 'role-missing'")),
         ("an actor", "changed", changed("actor_name = 'somebody else'")),
         ("a time", "changed", changed("time_ms = time_ms - 1")),
-        ("a text moved over a border", "changed", changed("target_type = 'use', target_id = 'r' || target_id")),
+        (
+            "a text moved over a border",
+            "changed",
+            changed("target_type = 'use', target_id = 'r' || target_id"),
+        ),
         ("a row gone", "removed", vec![format!("DELETE FROM audit_events WHERE {}", at(4))]),
         (
             "a row gone, and the gap closed",
             "removed",
             vec![
                 format!("DELETE FROM audit_events WHERE {}", at(4)),
-                format!("UPDATE audit_events SET sequence = sequence + 100000 WHERE {CHAIN} AND sequence > 4"),
-                format!("UPDATE audit_events SET sequence = sequence - 100001 WHERE {CHAIN} AND sequence > 100000"),
+                format!(
+                    "UPDATE audit_events SET sequence = sequence + 100000 WHERE {CHAIN} AND sequence > 4"
+                ),
+                format!(
+                    "UPDATE audit_events SET sequence = sequence - 100001 WHERE {CHAIN} AND sequence > 100000"
+                ),
             ],
         ),
         (
             "a row put in",
             "inserted",
             vec![
-                format!("UPDATE audit_events SET sequence = sequence + 100000 WHERE {CHAIN} AND sequence > 4"),
-                format!("UPDATE audit_events SET sequence = sequence - 99999 WHERE {CHAIN} AND sequence > 100000"),
+                format!(
+                    "UPDATE audit_events SET sequence = sequence + 100000 WHERE {CHAIN} AND sequence > 4"
+                ),
+                format!(
+                    "UPDATE audit_events SET sequence = sequence - 99999 WHERE {CHAIN} AND sequence > 100000"
+                ),
                 format!(
                     "INSERT INTO audit_events (account_id, sequence, id, {columns}, hash) \
                      SELECT account_id, 5, @ID@, {columns}, hash FROM audit_events WHERE {}",
@@ -88,11 +100,15 @@ fn tampering() -> Vec<(&'static str, &'static str, Vec<String>)> {
                  ORDER BY sequence DESC LIMIT 1"
             )],
         ),
-        ("two rows swapped", "", vec![
-            format!("UPDATE audit_events SET sequence = 100000 WHERE {}", at(4)),
-            format!("UPDATE audit_events SET sequence = 4 WHERE {}", at(5)),
-            format!("UPDATE audit_events SET sequence = 5 WHERE {CHAIN} AND sequence = 100000"),
-        ]),
+        (
+            "two rows swapped",
+            "",
+            vec![
+                format!("UPDATE audit_events SET sequence = 100000 WHERE {}", at(4)),
+                format!("UPDATE audit_events SET sequence = 4 WHERE {}", at(5)),
+                format!("UPDATE audit_events SET sequence = 5 WHERE {CHAIN} AND sequence = 100000"),
+            ],
+        ),
     ]
 }
 

@@ -8,7 +8,8 @@
 //! that was answered is never undone by a growth that was asked for before it.
 
 use super::standing::deleted;
-use super::{GrantPolicy, Granter, Standing};
+use super::{Behind, GrantPolicy, Granter, Standing};
+use beem_caller::PrincipalKind;
 use beem_fault::{Code, Fault, Result};
 use beem_ids::PrincipalId;
 use beem_roles::RoleSet;
@@ -28,6 +29,8 @@ pub struct Change {
     pub credential_change: bool,
     /// Ended sessions, another password or second factor: one's own too.
     pub end_sessions: bool,
+    /// A user has to activate anew; says nothing about a client.
+    pub deactivate: bool,
 }
 
 impl Change {
@@ -42,6 +45,7 @@ impl Change {
             || self.delete
             || self.take_over
             || self.credential_change
+            || self.deactivate
     }
 }
 
@@ -74,9 +78,19 @@ pub struct Prepared {
     pub growth: Growth,
 }
 
-/// Judges the whole of a change. `open` are the roles in growths of this principal that are prepared and not yet
-/// committed; `other_operator` is another user operator of the account, if possible one who
-/// [`Standing::stands_in_for`] this one.
+/// What else a change is judged by: how things stand in the account.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    pub policy: GrantPolicy,
+    /// The roles in growths of the target that are prepared and not yet committed.
+    pub open: RoleSet,
+    /// Another user operator of the account, if possible one who [`Standing::stands_in_for`] the target.
+    pub other_operator: Option<&'a Standing>,
+    /// Who stands behind the granter.
+    pub behind: &'a Behind,
+}
+
+/// Judges the whole of a change.
 ///
 /// # Errors
 /// `client-deleted` or `user-deleted` (deleting again is fine and changes nothing), `own-principal`, `role-not-held`, `last-operator`.
@@ -84,25 +98,18 @@ pub fn prepare(
     target: &Standing,
     change: &Change,
     granter: &Granter,
-    policy: GrantPolicy,
-    open: RoleSet,
-    other_operator: Option<&Standing>,
+    around: &Circumstances<'_>,
 ) -> Result<Prepared> {
     if target.deleted {
         let again = change.delete.then(|| Prepared { standing: target.clone(), growth: Growth::default() });
         return again.ok_or_else(|| deleted(target.kind));
     }
-    if granter.id() == Some(target.principal) && change.is_for_others() {
-        return Err(Fault::new(
-            Code::OwnPrincipal,
-            "nobody changes their own roles, networks or enabled flag",
-        ));
-    }
     let growth = growth_of(target, change);
+    not_themselves(target, change, growth, granter, around.behind)?;
     let own = granter.id() == Some(target.principal);
-    granter.must_hold(needed(target, change, growth, open, own), policy)?;
+    granter.must_hold(needed(target, change, growth, around.open, own), around.policy)?;
     let standing = shrunk(target, change, granter);
-    let replaced = other_operator.is_some_and(|other| other.stands_in_for(target));
+    let replaced = around.other_operator.is_some_and(|other| other.stands_in_for(target));
     if target.is_user_operator() && !standing.is_user_operator() && !replaced {
         return Err(Fault::new(
             Code::LastOperator,
@@ -110,6 +117,30 @@ pub fn prepare(
         ));
     }
     Ok(Prepared { standing, growth })
+}
+
+/// Nobody changes their own access; and whoever stands behind another does not have it raise or take over themselves. What
+/// shrinks stays allowed there: who made a principal may be stopped by it. No policy waives this.
+fn not_themselves(
+    target: &Standing,
+    change: &Change,
+    growth: Growth,
+    granter: &Granter,
+    behind: &Behind,
+) -> Result<()> {
+    if granter.id() == Some(target.principal) {
+        if change.is_for_others() {
+            let detail = "nobody changes their own roles, networks or enabled flag";
+            return Err(Fault::new(Code::OwnPrincipal, detail));
+        }
+        return Ok(());
+    }
+    let raises = growth != Growth::default() || change.take_over || change.rekey;
+    if raises && behind.has(target.principal) {
+        let detail = "nobody raises themselves, not through another principal either";
+        return Err(Fault::new(Code::OwnPrincipal, detail));
+    }
+    Ok(())
 }
 
 fn growth_of(target: &Standing, change: &Change) -> Growth {
@@ -140,6 +171,7 @@ fn shrunk(target: &Standing, change: &Change, granter: &Granter) -> Standing {
     }
     after.enabled = target.enabled && change.enabled != Some(false);
     after.deleted = change.delete;
+    after.active = target.active && !(change.deactivate && target.kind == PrincipalKind::User);
     if (change.rekey || change.take_over) && granter.id() != Some(target.principal) {
         after.rekeyed_by = granter.id();
     }
@@ -171,7 +203,6 @@ pub fn commit(current: &Standing, growth: Growth, granter: Option<PrincipalId>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use beem_caller::PrincipalKind;
     use beem_clock::{Entropy, Moment};
     use beem_ids::AccountId;
     use beem_roles::Role::{self, ClientOperator, LedgerViewer, PaymentApprover, UserOperator};
@@ -205,7 +236,13 @@ mod tests {
 
     fn judge(target: &Standing, change: &Change, by: &Standing, open: RoleSet) -> Result<Prepared> {
         let granter = Granter::principal(target.account, Some(by.clone()))?;
-        prepare(target, change, &granter, GrantPolicy::Held, open, None)
+        prepare(target, change, &granter, &Circumstances { open, ..alone(&Behind::of(&granter)) })
+    }
+
+    /// Nothing open, nobody else there.
+    fn alone(behind: &Behind) -> Circumstances<'_> {
+        let (policy, open) = (GrantPolicy::Held, RoleSet::EMPTY);
+        Circumstances { policy, open, other_operator: None, behind }
     }
 
     fn refused(target: &Standing, change: &Change, by: &Standing) -> Code {
@@ -237,7 +274,9 @@ mod tests {
         let remove = Change { roles: Some(RoleSet::EMPTY), enabled: Some(false), ..Change::default() };
         assert!(judge(&target, &remove, &by, RoleSet::EMPTY).is_ok());
         let any = Granter::Principal(by.clone());
-        assert!(prepare(&target, &add, &any, GrantPolicy::Any, RoleSet::EMPTY, None).is_ok());
+        let behind = Behind::of(&any);
+        let around = Circumstances { policy: GrantPolicy::Any, ..alone(&behind) };
+        assert!(prepare(&target, &add, &any, &around).is_ok());
         let narrow = Change { credential_change: true, ..Change::default() };
         let narrowed = judge(&target, &narrow, &by, RoleSet::EMPTY).unwrap().standing;
         assert_eq!((narrowed.version, narrowed.credential_version), (5, 5));
@@ -269,6 +308,7 @@ mod tests {
             Change { delete: true, ..Change::default() },
             Change { take_over: true, ..Change::default() },
             Change { credential_change: true, ..Change::default() },
+            Change { deactivate: true, ..Change::default() },
         ] {
             assert_eq!(refused(&own, &change, &own), Code::OwnPrincipal);
         }
@@ -277,6 +317,54 @@ mod tests {
             judge(&given, &Change { rekey: true, ..Change::default() }, &given, RoleSet::EMPTY).unwrap();
         assert_eq!(renewed.standing.rekeyed_by, given.rekeyed_by, "who gave it a key is not forgotten");
         assert_eq!((renewed.standing.version, renewed.standing.credential_version), (5, 5));
+    }
+
+    #[test]
+    fn who_stands_behind_another_is_not_raised_by_it_and_may_be_lowered() {
+        let maker = standing(1, PrincipalKind::User, set([LedgerViewer, PaymentApprover]));
+        let maker = Standing { enabled: false, ..maker };
+        let by = Standing { created_by: Some(maker.principal), ..client(2, RoleSet::ALL) };
+        let more = set([LedgerViewer, PaymentApprover, UserOperator]);
+        for raise in [
+            Change { roles: Some(more), ..Change::default() },
+            Change { enabled: Some(true), ..Change::default() },
+            Change { take_over: true, ..Change::default() },
+            Change { rekey: true, ..Change::default() },
+        ] {
+            let fault = judge(&maker, &raise, &by, RoleSet::EMPTY).unwrap_err();
+            assert_eq!(fault.code, Code::OwnPrincipal);
+            assert_eq!(fault.detail, "nobody raises themselves, not through another principal either");
+            assert!(judge(&maker, &raise, &client(3, RoleSet::ALL), RoleSet::EMPTY).is_ok());
+            let granter = Granter::Principal(by.clone());
+            let behind = Behind::of(&granter);
+            let any = Circumstances { policy: GrantPolicy::Any, ..alone(&behind) };
+            assert_eq!(prepare(&maker, &raise, &granter, &any).unwrap_err().code, Code::OwnPrincipal);
+        }
+        for lower in [
+            Change { roles: Some(set([LedgerViewer])), ..Change::default() },
+            Change { enabled: Some(false), ..Change::default() },
+            Change { credential_change: true, end_sessions: true, ..Change::default() },
+            Change { delete: true, roles: Some(more), ..Change::default() },
+        ] {
+            assert!(judge(&maker, &lower, &by, RoleSet::EMPTY).is_ok());
+        }
+        assert!(judge(&by, &Change { rekey: true, ..Change::default() }, &by, RoleSet::EMPTY).is_ok());
+    }
+
+    #[test]
+    fn only_a_user_is_to_activate_anew() {
+        let by = client(2, RoleSet::EMPTY);
+        let anew = Change { deactivate: true, ..Change::default() };
+        let owner = standing(1, PrincipalKind::User, set([UserOperator]));
+        let after = judge(&owner, &anew, &by, RoleSet::EMPTY).unwrap().standing;
+        assert_eq!(after, Standing { active: false, version: 5, ..owner.clone() }, "though it is the last");
+        assert_eq!(judge(&after, &anew, &by, RoleSet::EMPTY).unwrap().standing, after);
+        assert!(!after.stands_in_for(&owner));
+        let client = client(3, set([UserOperator]));
+        assert_eq!(judge(&client, &anew, &by, RoleSet::EMPTY).unwrap().standing, client);
+        // With the loss of the operator role it is refused as any other loss.
+        let off = Change { enabled: Some(false), ..anew };
+        assert_eq!(refused(&owner, &off, &by), Code::LastOperator);
     }
 
     #[test]
@@ -327,8 +415,10 @@ mod tests {
         ] {
             assert_eq!(refused(&last, &change, &by), Code::LastOperator);
             let granter = Granter::Principal(by.clone());
+            let behind = Behind::of(&granter);
             let beside = |lost: &Standing, other: &Standing| {
-                prepare(lost, &change, &granter, GrantPolicy::Held, RoleSet::EMPTY, Some(other)).is_ok()
+                let around = Circumstances { other_operator: Some(other), ..alone(&behind) };
+                prepare(lost, &change, &granter, &around).is_ok()
             };
             let other = standing(4, PrincipalKind::User, set([UserOperator, LedgerViewer]));
             assert!(beside(&last, &other));

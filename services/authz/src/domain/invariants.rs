@@ -1,13 +1,19 @@
 //! The rules over any sequence of changes by anyone: a world of one account in memory, driven by random commands through
 //! the same functions in the same order as the operations call them.
 
-use super::{Change, GrantPolicy, Granter, Growth, NewStanding, Prepared, Standing, commit, create, prepare};
+use super::{
+    Behind, Change, Circumstances, GrantPolicy, Granter, Growth, NewStanding, Prepared, Standing, commit, create,
+    prepare,
+};
 use beem_caller::PrincipalKind;
 use beem_clock::{Entropy, Moment};
 use beem_ids::{AccountId, PrincipalId};
 use beem_roles::{Role, RoleSet};
 use proptest::prelude::*;
 use std::collections::HashMap;
+
+/// Instead of an actor: no rule is asked.
+const INSTALLATION: usize = 6;
 
 #[derive(Clone, Debug)]
 enum Command {
@@ -34,11 +40,20 @@ struct Taken {
     enabled: usize,
 }
 
+/// By whose doing a principal is what it is, as the changes went by: who made it, keyed it last, gave it roles last.
+#[derive(Clone, Copy, Default)]
+struct Hands {
+    made: Option<usize>,
+    keyed: Option<usize>,
+    gave: Option<usize>,
+}
+
 struct World {
     account: AccountId,
     entropy: Entropy,
     standings: Vec<Standing>,
     taken: Vec<Taken>,
+    hands: Vec<Hands>,
     open: Vec<Open>,
     order: usize,
 }
@@ -48,23 +63,52 @@ impl World {
     fn new() -> Self {
         let entropy = Entropy::seeded(1);
         let account = AccountId::draw(Moment::from_unix_ms(0), &entropy);
-        let mut world = Self { account, entropy, standings: vec![], taken: vec![], open: vec![], order: 1 };
-        world.create(&Granter::Installation, PrincipalKind::User, (true, false), RoleSet::ALL);
+        let (standings, taken, hands, open) = (vec![], vec![], vec![], vec![]);
+        let mut world = Self { account, entropy, standings, taken, hands, open, order: 1 };
+        world.create(None, PrincipalKind::User, (true, false), RoleSet::ALL);
         world
     }
 
-    fn create(&mut self, granter: &Granter, kind: PrincipalKind, can: (bool, bool), roles: RoleSet) {
+    /// By nobody: by the installation.
+    fn create(&mut self, by: Option<usize>, kind: PrincipalKind, can: (bool, bool), roles: RoleSet) {
+        let granter = by.map_or(Some(Granter::Installation), |by| self.granter(by));
+        let Some(granter) = granter else { return };
         let (enabled, active) = can;
         let principal = PrincipalId::draw(Moment::from_unix_ms(0), &self.entropy);
         let new = NewStanding { account: self.account, principal, kind, enabled, active, roles };
-        let Ok(standing) = create(&new, granter, GrantPolicy::Held) else { return };
-        if let Granter::Principal(by) = granter {
+        let Ok(standing) = create(&new, &granter, GrantPolicy::Held) else { return };
+        if let Granter::Principal(by) = &granter {
             assert!(by.roles.holds(roles), "created with roles its maker does not hold");
         }
         assert!(standing.active || kind == PrincipalKind::User, "a client has nothing to activate");
         assert_eq!((standing.version, standing.credential_version), (1, 1));
         self.standings.push(standing);
         self.taken.push(Taken::default());
+        self.hands.push(Hands { made: by, keyed: by, gave: by });
+    }
+
+    /// The walk as the operation does it.
+    fn behind(&self, granter: &Granter) -> Behind {
+        let mut behind = Behind::of(granter);
+        while let Some(next) = behind.unread() {
+            behind.read(self.standings.iter().filter(|s| next.contains(&s.principal)));
+        }
+        behind
+    }
+
+    /// Whether what `actor` does may be the doing of `whom`: told from what went by, not from the standings.
+    fn is_hand_of(&self, actor: usize, whom: usize) -> bool {
+        let mut reached = vec![false; self.hands.len()];
+        reached[actor] = true;
+        for _ in 0..self.hands.len() {
+            for at in 0..self.hands.len() {
+                let Hands { made, keyed, gave } = self.hands[at];
+                for by in [made, keyed, gave].into_iter().flatten().filter(|_| reached[at]) {
+                    reached[by] = true;
+                }
+            }
+        }
+        reached[whom]
     }
 
     fn granter(&self, actor: usize) -> Option<Granter> {
@@ -74,11 +118,12 @@ impl World {
     fn run(&mut self, command: Command) {
         self.order += 1;
         let could_sign_in = self.operators().any(|s| s.active);
+        let anew = matches!(&command, Command::Prepare { change, .. } if change.deactivate);
         match command {
             Command::Create { actor, user, enabled, active, roles } => {
-                let Some(granter) = self.granter(actor % self.standings.len()) else { return };
+                let by = (actor != INSTALLATION).then(|| actor % self.standings.len());
                 let kind = if user { PrincipalKind::User } else { PrincipalKind::Client };
-                self.create(&granter, kind, (enabled, active), RoleSet::from_bits(roles).unwrap());
+                self.create(by, kind, (enabled, active), RoleSet::from_bits(roles).unwrap());
             }
             Command::Activate { target } => self.activate(target % self.standings.len()),
             Command::Prepare { actor, target, change } => {
@@ -88,7 +133,8 @@ impl World {
             Command::Commit { .. } => {}
         }
         assert!(self.operators().next().is_some(), "no user is left who may change users");
-        assert!(!could_sign_in || self.operators().any(|s| s.active), "those who are left cannot sign in");
+        let can_sign_in = self.operators().any(|s| s.active);
+        assert!(!could_sign_in || anew || can_sign_in, "those who are left cannot sign in");
     }
 
     fn operators(&self) -> impl Iterator<Item = &Standing> {
@@ -110,8 +156,17 @@ impl World {
         let other = others().find(|s| s.stands_in_for(&before)).or_else(|| others().next()).cloned();
         let open = self.open.iter().filter(|o| o.target == target && !o.done);
         let open = open.fold(RoleSet::EMPTY, |all, o| all.plus(o.growth.roles));
-        let decided = prepare(&before, change, &granter, GrantPolicy::Held, open, other.as_ref());
-        let Ok(Prepared { standing, growth }) = decided else { return };
+        let behind = self.behind(&granter);
+        let (policy, other_operator) = (GrantPolicy::Held, other.as_ref());
+        let around = Circumstances { policy, open, other_operator, behind: &behind };
+        let Ok(Prepared { standing, growth }) = prepare(&before, change, &granter, &around) else { return };
+        let rekeyed = !before.deleted && actor != target && (change.take_over || change.rekey);
+        if growth != Growth::default() || rekeyed {
+            assert!(!self.is_hand_of(actor, target), "someone raised themselves, through another");
+        }
+        if rekeyed {
+            self.hands[target].keyed = Some(actor);
+        }
         let actor_held = self.standings[actor].roles;
         self.note_what_was_taken(target, change);
         for earlier in self.open.iter_mut().filter(|o| o.target == target && !o.done) {
@@ -119,6 +174,8 @@ impl World {
         }
         assert!(before.roles.holds(standing.roles), "the first half gives roles");
         assert!(before.enabled || !standing.enabled, "the first half enables");
+        assert!(standing.active || before.kind == PrincipalKind::User, "a client has nothing to activate");
+        assert!(before.active || !standing.active, "the first half activates");
         steps_by_one(&before, &standing);
         if actor == target {
             let same = Standing {
@@ -168,7 +225,11 @@ impl World {
             assert!(taken.enabled < open.order, "it was enabled again");
         }
         assert!(after.roles.holds(before.roles) && !after.deleted, "the second half takes away");
+        assert_eq!(after.active, before.active);
         steps_by_one(&before, &after);
+        if after.roles != before.roles {
+            self.hands[open.target].gave = self.standings.iter().position(|s| s.principal == open.actor);
+        }
         self.standings[open.target] = after;
     }
 }
@@ -191,11 +252,12 @@ fn roles() -> impl Strategy<Value = u32> {
 
 fn change() -> impl Strategy<Value = Change> {
     let sometimes = prop::bool::weighted(0.2);
-    let credentials = (prop::bool::weighted(0.1), sometimes, sometimes, any::<bool>(), any::<bool>());
+    let credentials =
+        (prop::bool::weighted(0.1), sometimes, sometimes, any::<bool>(), any::<bool>(), sometimes);
     (prop::option::of(roles()), prop::option::of(any::<bool>()), credentials).prop_map(
-        |(roles, enabled, (delete, rekey, take_over, credential_change, end_sessions))| {
+        |(roles, enabled, (delete, rekey, take_over, credential_change, end_sessions, deactivate))| {
             let roles = roles.and_then(RoleSet::from_bits);
-            Change { roles, enabled, delete, rekey, take_over, credential_change, end_sessions }
+            Change { roles, enabled, delete, rekey, take_over, credential_change, end_sessions, deactivate }
         },
     )
 }
@@ -203,7 +265,7 @@ fn change() -> impl Strategy<Value = Change> {
 fn command() -> impl Strategy<Value = Command> {
     let actor = 0_usize..6;
     prop_oneof![
-        2 => (actor.clone(), any::<bool>(), any::<bool>(), any::<bool>(), roles()).prop_map(
+        2 => (0..=INSTALLATION, any::<bool>(), any::<bool>(), any::<bool>(), roles()).prop_map(
             |(actor, user, enabled, active, roles)| Command::Create { actor, user, enabled, active, roles }
         ),
         1 => (0_usize..6).prop_map(|target| Command::Activate { target }),

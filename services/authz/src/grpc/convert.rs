@@ -80,6 +80,7 @@ pub(super) fn change(request: &wire::PrepareChangeRequest) -> Result<Change> {
         take_over: request.take_over,
         credential_change: request.credential_change,
         end_sessions: request.end_sessions,
+        deactivate: request.deactivate,
     })
 }
 

@@ -1,7 +1,7 @@
 //! PrepareChange: judges the whole of a change, applies what shrinks, keeps what grows for CommitChange.
 
 use super::{Authz, Write, granter};
-use crate::domain::{self, Change, Prepared, Standing};
+use crate::domain::{self, Behind, Change, Circumstances, Granter, Growth, Prepared, Standing};
 use crate::store::{self, PreparedChange};
 use crate::wire;
 use beem_caller::PrincipalKind;
@@ -44,7 +44,10 @@ async fn run(tx: &Tx<'_>, command: &PrepareChange, effect_key: &str) -> Result<S
         PrincipalKind::Client => None,
     };
     let open_roles = open.iter().fold(RoleSet::EMPTY, |all, earlier| all.plus(earlier.growth.roles));
-    let prepared = domain::prepare(&target, change, &granter, policy, open_roles, other_operator.as_ref())?;
+    let behind = behind(tx, *account, &granter).await?;
+    let other_operator = other_operator.as_ref();
+    let around = Circumstances { policy, open: open_roles, other_operator, behind: &behind };
+    let prepared = domain::prepare(&target, change, &granter, &around)?;
     for earlier in &open {
         let left = earlier.growth.outlasting(change);
         if left != earlier.growth {
@@ -55,8 +58,19 @@ async fn run(tx: &Tx<'_>, command: &PrepareChange, effect_key: &str) -> Result<S
     if standing != target {
         store::save(tx, &standing).await?;
     }
-    let effect_key = effect_key.to_owned();
-    let kept = PreparedChange { effect_key, account: *account, principal: *principal, actor: *actor, growth };
-    store::insert_prepared(tx, &kept).await?;
+    if growth != Growth::default() {
+        let effect_key = effect_key.to_owned();
+        let kept = PreparedChange { effect_key, account: *account, principal: *principal, actor: *actor, growth };
+        store::insert_prepared(tx, &kept).await?;
+    }
     Ok(standing)
+}
+
+/// Under the account's lock, so that nobody is put behind anybody meanwhile.
+async fn behind(tx: &Tx<'_>, account: AccountId, granter: &Granter) -> Result<Behind> {
+    let mut behind = Behind::of(granter);
+    while let Some(next) = behind.unread() {
+        behind.read(store::standings(tx, account, &next).await?.values());
+    }
+    Ok(behind)
 }

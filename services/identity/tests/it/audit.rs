@@ -54,14 +54,15 @@ async fn every_write_leaves_a_row_without_keys(rig: Rig) {
 
 async fn every_write_of_users_leaves_a_row(rig: Rig) {
     let owner = rig.owner("a").await;
-    let asked = users::person("ada@example.com", &["hook:viewer"]);
+    let asked = users::person("ada@example.com", &["user:operator"]);
     let ada = users::invite(&rig, &owner, "k", &asked).await.unwrap().body;
     users::update(&rig, &owner, "u1", &users::roles(&ada.id, &[])).await.unwrap();
     users::update(&rig, &owner, "u2", &users::enabled(&ada.id, false)).await.unwrap();
     users::resend(&rig, &owner, "i", &ada.id).await.unwrap();
     users::reset(&rig, &owner, "r", &ada.id).await.unwrap();
     let own = rig.acting_user(&ada);
-    users::reset(&rig, &own, "r", &ada.id).await.unwrap_err();
+    let refused = users::reset(&rig, &own, "r", &ada.id).await.unwrap_err();
+    assert_eq!(refused.code(), "own-principal", "{}", refused.fault);
     let renamed = wire::UpdateProfileRequest {
         first_name: "Augusta".into(),
         present: crate::clients::mask(&["first_name"]),
@@ -84,7 +85,7 @@ async fn every_write_of_users_leaves_a_row(rig: Rig) {
     let changes = row("UpdateUser", "done");
     assert_eq!(changes.len(), 2);
     let roles: Vec<_> = changes.iter().map(|c| c.before.as_ref().unwrap()["roles"].clone()).collect();
-    assert!(roles.contains(&json!(["layer1:role:hook:viewer"])) && roles.contains(&json!([])), "{roles:?}");
+    assert!(roles.contains(&json!(["layer1:role:user:operator"])) && roles.contains(&json!([])), "{roles:?}");
     assert_eq!(row("ResetSecondFactor", "own-principal")[0].actor["principalId"], ada.id);
     let profile = &row("UpdateProfile", "done")[0];
     assert_eq!((&profile.actor["kind"], &profile.actor["name"]), (&json!("USER"), &json!("ada@example.com")));

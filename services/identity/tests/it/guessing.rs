@@ -108,7 +108,10 @@ async fn codes_cannot_be_tried_out(rig: Rig) {
         }
     };
     let early = pass(&rig, ELSEWHERE, &challenge, &wrong_code(&rig, &person.totp)).await.unwrap_err();
-    assert!(early.fault.retry_after_s.unwrap_or(0) <= 900, "who owns the account waits a quarter of an hour at most");
+    assert!(
+        early.fault.retry_after_s.unwrap_or(0) <= 900,
+        "who owns the account waits a quarter of an hour at most"
+    );
 }
 
 async fn many_at_once_are_judged_a_few_times(rig: Rig) {

@@ -21,6 +21,7 @@ on_both!(
     only_from_the_users_network,
     a_disabled_user_learns_it_after_both_steps_alone,
     two_second_factors_at_once_make_one_session,
+    with_authz_away_nothing_is_used_up,
     a_malformed_sign_in_names_its_fields,
 );
 
@@ -260,6 +261,22 @@ async fn two_second_factors_at_once_make_one_session(rig: Rig) {
     assert_eq!(rig.count("sessions").await, 1);
     let rows = unpushed(&rig.identity.db, 100).await.unwrap();
     assert_eq!(rows.iter().filter(|r| r.row.action == "SignIn").count(), 1);
+}
+
+async fn with_authz_away_nothing_is_used_up(rig: Rig) {
+    let person = active(&rig, "a", "a@example.com").await;
+    let (_, token) = crate::people::invited(&rig, "b", "b@example.com").await;
+    let drawn = crate::people::activate(&rig, &token, crate::people::PASSWORD).await.unwrap();
+    rig.gate.close();
+    let challenge = person.challenge(&rig, HOME).await.unwrap();
+    let (code, second) = (person.code(&rig), totp(&drawn.secret, rig.clock.now().unix_s()));
+    assert_eq!(pass(&rig, HOME, &challenge, &code).await.unwrap_err().code(), "unavailable");
+    assert_eq!(crate::people::confirm(&rig, &token, &second).await.unwrap_err().code(), "unavailable");
+    rig.gate.open();
+    let session = pass(&rig, HOME, &challenge, &code).await.unwrap().session_token;
+    crate::people::confirm(&rig, &token, &second).await.unwrap();
+    rig.gate.close();
+    credential(&rig, &session).await.unwrap();
 }
 
 async fn a_malformed_sign_in_names_its_fields(rig: Rig) {
