@@ -1,13 +1,14 @@
 //! Signed heads of the audit chains, and the task that signs them: each chain soon after its first row and then once in an
 //! interval while it grows. A trail that is cut off, or written anew with all its hashes, does not reach its heads. The same
-//! task forgets counted refusals that are past their time.
+//! task forgets counted refusals and committed changes that are past their time.
 
 use crate::store::{self, Head};
 use beem_clock::Clock;
-use beem_database::Database;
+use beem_database::{Database, Tx};
 use beem_fault::{Fault, Result};
 use beem_proto::authz::v1 as wire;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use futures::future::BoxFuture;
 use prost::Message as _;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -25,6 +26,8 @@ const PURGE_PAUSE: Duration = Duration::from_secs(600);
 const BATCH: i64 = 500;
 /// How long a report that was counted is known.
 const REPORT_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long a change is kept beyond its commit.
+const COMMITTED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 pub(crate) fn to_wire(head: &Head) -> wire::AuditHead {
     wire::AuditHead {
@@ -127,11 +130,19 @@ impl Keeper {
         let now = self.clock.now();
         let minute_s = now.plus_ms(self.refusals_kept_ms.saturating_neg()).unix_ms().div_euclid(1000);
         let reported_ms = now.plus_ms(REPORT_MS.saturating_neg()).unix_ms();
+        let committed_ms = now.plus_ms(COMMITTED_MS.saturating_neg()).unix_ms();
+        self.forget(|tx| Box::pin(store::purge_counts(tx, minute_s, BATCH))).await?;
+        self.forget(|tx| Box::pin(store::purge_reports(tx, reported_ms, BATCH))).await?;
+        self.forget(|tx| Box::pin(store::purge_committed(tx, committed_ms, BATCH))).await
+    }
+
+    /// Batch by batch, until one was not full.
+    async fn forget<W>(&self, batch: W) -> Result<()>
+    where
+        W: for<'t> Fn(&'t Tx<'static>) -> BoxFuture<'t, Result<u64>> + Send + Sync,
+    {
         let full = u64::try_from(BATCH).map_err(Fault::internal)?;
-        while self.database.write(|tx| Box::pin(store::purge_counts(tx, minute_s, BATCH))).await? >= full {}
-        while self.database.write(|tx| Box::pin(store::purge_reports(tx, reported_ms, BATCH))).await? >= full
-        {
-        }
+        while self.database.write(&batch).await? >= full {}
         Ok(())
     }
 }

@@ -61,12 +61,12 @@ pub(crate) struct Write {
 }
 
 impl Authz {
-    /// Runs `work` once for ever under the write's key. One key may name both halves of a change: the RPC is part of it.
+    /// Runs `work` once for ever under the write's key.
     async fn once<'e, W>(&self, write: &Write, work: W) -> Outcome
     where
         W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
     {
-        let key = format!("{}:{}", write.rpc, write.effect_key);
+        let key = effect(write.rpc, &write.effect_key);
         claims::once_for_ever(&self.database, &key, write.fingerprint, write.deadline, work).await
     }
 
@@ -82,6 +82,11 @@ impl Authz {
         }
         outcome
     }
+}
+
+/// The name of an effect. One key may name both halves of a change: the RPC is part of it.
+fn effect(rpc: &str, key: &str) -> String {
+    format!("{rpc}:{key}")
 }
 
 /// Who asks, as it stands under the account's lock; none is the installation.

@@ -15,7 +15,8 @@ pub use accounts::{lock_account, put_account, set_policy};
 pub use heads::{Head, due, heads_after, newest_heads, sign};
 pub use migrations::MIGRATIONS;
 pub use prepared::{
-    PreparedChange, insert_prepared, mark_committed, narrow_open, open_growths, prepared_of_any_account,
+    PreparedChange, answer_of_any_account, insert_prepared, mark_committed, narrow_open, open_growths,
+    prepared_of_any_account, purge_committed,
 };
 pub use refusals::{RefusalCount, count, purge_counts, purge_reports};
 pub use standings::{

@@ -1,10 +1,12 @@
-//! Who stands behind a principal: whoever made it, last gave it a key or last gave it roles, and whoever stands behind those.
-//! What a principal does may be the doing of any of them, so it raises none of them: nobody raises themselves, not through
-//! their client, nor through a client of that one.
+//! Who stands behind a client: whoever made it, last gave it a key or last gave it roles, and whoever stands behind those.
+//! What a client does may be the doing of any of them, so it raises none of them: nobody raises themselves, not through
+//! their client, nor through a client of that one. Behind a user stands nobody: a person acts for themselves, whoever
+//! invited them, or else no one could ever help the Owner back in.
 //!
 //! The walk is here, the reading is the caller's: it asks for [`Behind::unread`] and hands in what it finds until nothing is left.
 
 use super::{Granter, Standing};
+use beem_caller::PrincipalKind;
 use beem_ids::PrincipalId;
 use std::collections::BTreeSet;
 
@@ -37,9 +39,10 @@ impl Behind {
         (!next.is_empty()).then_some(next)
     }
 
-    /// Goes on over these. One that has no standing in the account has nobody behind it that is known here.
+    /// Goes on over these. One that has no standing in the account has nobody behind it that is known here, a user nobody.
     pub fn read<'a>(&mut self, standings: impl IntoIterator<Item = &'a Standing>) {
-        let givers = standings.into_iter().flat_map(|s| [s.created_by, s.rekeyed_by, s.granted_by]);
+        let clients = standings.into_iter().filter(|s| s.kind == PrincipalKind::Client);
+        let givers = clients.flat_map(|s| [s.created_by, s.rekeyed_by, s.granted_by]);
         for giver in givers.flatten() {
             if self.granter == Some(giver) || self.found.contains(&giver) {
                 continue;
@@ -63,7 +66,6 @@ impl Behind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use beem_caller::PrincipalKind;
     use beem_clock::{Entropy, Moment};
     use beem_ids::AccountId;
     use beem_roles::RoleSet;
@@ -113,6 +115,15 @@ mod tests {
         assert!(!behind.has(id(5)), "what it made does not stand behind it");
         assert!(!behind.has(id(0)));
         assert!(!Behind::of(&Granter::Installation).has(id(0)));
+    }
+
+    #[test]
+    fn nobody_stands_behind_a_person() {
+        let person = Standing { kind: PrincipalKind::User, ..made(0, [Some(1), Some(2), Some(3)]) };
+        assert!(!walk(&[person.clone(), made(1, [None; 3])]).has(id(1)));
+        let client = made(4, [Some(0), None, None]);
+        let behind = walk(&[client, person, made(1, [None; 3])]);
+        assert!(behind.has(id(0)) && !behind.has(id(1)));
     }
 
     #[test]

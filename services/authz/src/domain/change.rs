@@ -104,10 +104,19 @@ pub fn prepare(
         let again = change.delete.then(|| Prepared { standing: target.clone(), growth: Growth::default() });
         return again.ok_or_else(|| deleted(target.kind));
     }
-    let growth = growth_of(target, change);
-    not_themselves(target, change, growth, granter, around.behind)?;
     let own = granter.id() == Some(target.principal);
+    if own && change.is_for_others() {
+        let detail = "nobody changes their own roles, networks or enabled flag";
+        return Err(Fault::new(Code::OwnPrincipal, detail));
+    }
+    let growth = growth_of(target, change);
     granter.must_hold(needed(target, change, growth, around.open, own), around.policy)?;
+    // Who made a principal may still be stopped by it; no policy waives this.
+    let raises = growth != Growth::default() || change.take_over || change.rekey;
+    if !own && raises && around.behind.has(target.principal) {
+        let detail = "nobody raises themselves, not through another principal either";
+        return Err(Fault::new(Code::OwnPrincipal, detail));
+    }
     let standing = shrunk(target, change, granter);
     let replaced = around.other_operator.is_some_and(|other| other.stands_in_for(target));
     if target.is_user_operator() && !standing.is_user_operator() && !replaced {
@@ -117,30 +126,6 @@ pub fn prepare(
         ));
     }
     Ok(Prepared { standing, growth })
-}
-
-/// Nobody changes their own access; and whoever stands behind another does not have it raise or take over themselves. What
-/// shrinks stays allowed there: who made a principal may be stopped by it. No policy waives this.
-fn not_themselves(
-    target: &Standing,
-    change: &Change,
-    growth: Growth,
-    granter: &Granter,
-    behind: &Behind,
-) -> Result<()> {
-    if granter.id() == Some(target.principal) {
-        if change.is_for_others() {
-            let detail = "nobody changes their own roles, networks or enabled flag";
-            return Err(Fault::new(Code::OwnPrincipal, detail));
-        }
-        return Ok(());
-    }
-    let raises = growth != Growth::default() || change.take_over || change.rekey;
-    if raises && behind.has(target.principal) {
-        let detail = "nobody raises themselves, not through another principal either";
-        return Err(Fault::new(Code::OwnPrincipal, detail));
-    }
-    Ok(())
 }
 
 fn growth_of(target: &Standing, change: &Change) -> Growth {

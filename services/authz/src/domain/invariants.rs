@@ -2,11 +2,12 @@
 //! the same functions in the same order as the operations call them.
 
 use super::{
-    Behind, Change, Circumstances, GrantPolicy, Granter, Growth, NewStanding, Prepared, Standing, commit, create,
-    prepare,
+    Behind, Change, Circumstances, GrantPolicy, Granter, Growth, NewStanding, Prepared, Standing, commit,
+    create, prepare,
 };
 use beem_caller::PrincipalKind;
 use beem_clock::{Entropy, Moment};
+use beem_fault::Code;
 use beem_ids::{AccountId, PrincipalId};
 use beem_roles::{Role, RoleSet};
 use proptest::prelude::*;
@@ -101,10 +102,10 @@ impl World {
         let mut reached = vec![false; self.hands.len()];
         reached[actor] = true;
         for _ in 0..self.hands.len() {
-            for at in 0..self.hands.len() {
-                let Hands { made, keyed, gave } = self.hands[at];
-                for by in [made, keyed, gave].into_iter().flatten().filter(|_| reached[at]) {
-                    reached[by] = true;
+            for (at, Hands { made, keyed, gave }) in self.hands.iter().enumerate() {
+                let is_client = self.standings[at].kind == PrincipalKind::Client;
+                if reached[at] && is_client {
+                    [made, keyed, gave].into_iter().flatten().for_each(|by| reached[*by] = true);
                 }
             }
         }
@@ -159,7 +160,11 @@ impl World {
         let behind = self.behind(&granter);
         let (policy, other_operator) = (GrantPolicy::Held, other.as_ref());
         let around = Circumstances { policy, open, other_operator, behind: &behind };
-        let Ok(Prepared { standing, growth }) = prepare(&before, change, &granter, &around) else { return };
+        let decided = prepare(&before, change, &granter, &around);
+        if self.standings.len() <= 32 && decided.as_ref().is_err_and(|f| f.code == Code::OwnPrincipal) {
+            assert!(self.is_hand_of(actor, target), "someone was refused who has nothing to do with it");
+        }
+        let Ok(Prepared { standing, growth }) = decided else { return };
         let rekeyed = !before.deleted && actor != target && (change.take_over || change.rekey);
         if growth != Growth::default() || rekeyed {
             assert!(!self.is_hand_of(actor, target), "someone raised themselves, through another");

@@ -60,7 +60,8 @@ async fn run(tx: &Tx<'_>, command: &PrepareChange, effect_key: &str) -> Result<S
     }
     if growth != Growth::default() {
         let effect_key = effect_key.to_owned();
-        let kept = PreparedChange { effect_key, account: *account, principal: *principal, actor: *actor, growth };
+        let kept =
+            PreparedChange { effect_key, account: *account, principal: *principal, actor: *actor, growth };
         store::insert_prepared(tx, &kept).await?;
     }
     Ok(standing)

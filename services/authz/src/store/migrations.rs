@@ -3,7 +3,7 @@
 use beem_database::Migration;
 
 /// Our own tables; those of claims and audit rows come before them.
-pub const MIGRATIONS: &[Migration] = &[STANDINGS, ACTIVE, AUDIT];
+pub const MIGRATIONS: &[Migration] = &[STANDINGS, ACTIVE, AUDIT, FORGETTING];
 
 const STANDINGS: Migration = Migration {
     name: "authz-1",
@@ -130,3 +130,10 @@ const AUDIT: Migration = Migration {
         CREATE TABLE refusal_reports (id BLOB PRIMARY KEY, reported_ms INTEGER NOT NULL) STRICT;
         CREATE INDEX refusal_reports_time ON refusal_reports (reported_ms);",
 };
+
+/// Prepared changes are forgotten some days after their commit; those that had nothing to add are not kept at all any more.
+const FORGETTING: Migration = Migration { name: "authz-4", postgres: FORGET, sqlite: FORGET };
+
+const FORGET: &str = "
+    DELETE FROM prepared_changes WHERE committed_ms IS NULL AND add_roles = 0 AND NOT enable;
+    CREATE INDEX prepared_changes_committed ON prepared_changes (committed_ms) WHERE committed_ms IS NOT NULL";

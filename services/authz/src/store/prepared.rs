@@ -1,10 +1,10 @@
-//! Changes between their two halves, by the effect key they were prepared under. A row stays after its commit, so that
-//! the table is the record of who granted what.
+//! Changes between their two halves, by the effect key they were prepared under; only those with something to add. A row stays
+//! for some days after its commit; what is for ever is the answer, and the audit trail.
 
 use super::entities::prepared_changes::{ActiveModel, Column, Entity, Model};
 use super::to_roles;
 use crate::domain::Growth;
-use beem_database::{OrFault as _, Tx};
+use beem_database::{OrFault as _, Sql as _, Tx};
 use beem_fault::Result;
 use beem_ids::{AccountId, PrincipalId};
 use sea_orm::sea_query::Expr;
@@ -69,6 +69,22 @@ pub async fn prepared_of_any_account(
     effect_key: &str,
 ) -> Result<Option<PreparedChange>> {
     Entity::find_by_id(effect_key.to_owned()).one(on).await.or_fault()?.map(to_domain).transpose()
+}
+
+/// What was answered under an effect key, if that was no refusal.
+pub async fn answer_of_any_account(on: &impl ConnectionTrait, effect: &str) -> Result<Option<Vec<u8>>> {
+    let sql = "SELECT outcome FROM effects WHERE effect_key = $1";
+    let Some(row) = on.row(sql, vec![effect.into()]).await? else { return Ok(None) };
+    let outcome: Option<Vec<u8>> = row.try_get("", "outcome").or_fault()?;
+    // As claims stores it: a 0, then the answer.
+    Ok(outcome.and_then(|outcome| outcome.strip_prefix(&[0]).map(<[u8]>::to_vec)))
+}
+
+/// Forgets changes that were committed before this moment, at most `max`; how many it was.
+pub async fn purge_committed(tx: &Tx<'_>, before_ms: i64, max: i64) -> Result<u64> {
+    let sql = "DELETE FROM prepared_changes WHERE effect_key IN (
+        SELECT effect_key FROM prepared_changes WHERE committed_ms < $1 ORDER BY committed_ms LIMIT $2)";
+    tx.run(sql, vec![before_ms.into(), max.into()]).await
 }
 
 pub async fn mark_committed(tx: &Tx<'_>, change: &PreparedChange) -> Result<()> {

@@ -5,19 +5,21 @@ use super::entities::{audit_chains, audit_events};
 use crate::domain::{AuditEntry, ChainedRow, End};
 use audit_events::{ActiveModel, Column, Entity, Model};
 use beem_database::page::Page;
-use beem_database::{OrFault as _, Sql as _, Tx, lock_row};
+use beem_database::{Backend, OrFault as _, Sql as _, Tx, lock_row};
 use beem_fault::{Fault, Result};
 use beem_ids::{AccountId, PrincipalId};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    IdenStatic as _, QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _,
 };
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use uuid::Uuid;
 
 /// Rows inserted by one statement: far below what either back end takes as parameters.
 const INSERT: usize = 500;
+/// See [`AsFound`].
+const UNREADABLE: &str = "\0";
 
 /// Where a chain ends, and its newest head.
 #[derive(Clone, Debug)]
@@ -106,9 +108,15 @@ pub async fn events(
 /// The first account after this one of which there is any row, chain or head.
 pub async fn next_account(on: &impl ConnectionTrait, after: Option<Uuid>) -> Result<Option<Uuid>> {
     let mut first: Option<Uuid> = None;
+    // SQLite takes any bytes for an id: such a row is missing where it was, and in no chain.
+    let is_id = match on.dialect() {
+        Backend::Postgres => "TRUE",
+        Backend::Sqlite => "length(account_id) = 16",
+    };
     for table in ["audit_events", "audit_chains", "audit_heads"] {
-        let beyond = if after.is_some() { "WHERE account_id > $1" } else { "" };
-        let sql = format!("SELECT account_id FROM {table} {beyond} ORDER BY account_id LIMIT 1");
+        let beyond = if after.is_some() { "AND account_id > $1" } else { "" };
+        let sql =
+            format!("SELECT account_id FROM {table} WHERE {is_id} {beyond} ORDER BY account_id LIMIT 1");
         let row = on.row(&sql, after.map(Into::into).into_iter().collect()).await?;
         let found = row.map(|row| row.try_get::<Uuid>("", "account_id").or_fault()).transpose()?;
         first = match (first, found) {
@@ -136,8 +144,8 @@ pub async fn rows_after(
     max: u64,
 ) -> Result<Vec<ChainedRow>> {
     let query = Entity::find().filter(Column::AccountId.eq(account)).filter(Column::Sequence.gt(after));
-    let rows = query.order_by_asc(Column::Sequence).limit(max).all(on).await.or_fault()?;
-    Ok(rows.into_iter().map(to_domain).collect())
+    let query = query.order_by_asc(Column::Sequence).limit(max).into_model::<AsFound>();
+    Ok(query.all(on).await.or_fault()?.into_iter().map(|AsFound(row)| row).collect())
 }
 
 /// The last rows before a sequence, in their order.
@@ -149,8 +157,8 @@ pub async fn rows_before(
 ) -> Result<Vec<ChainedRow>> {
     let max = u64::try_from(max).map_err(Fault::internal)?;
     let query = Entity::find().filter(Column::AccountId.eq(account)).filter(Column::Sequence.lt(before));
-    let rows = query.order_by_desc(Column::Sequence).limit(max).all(on).await.or_fault()?;
-    Ok(rows.into_iter().rev().map(to_domain).collect())
+    let query = query.order_by_desc(Column::Sequence).limit(max).into_model::<AsFound>();
+    Ok(query.all(on).await.or_fault()?.into_iter().rev().map(|AsFound(row)| row).collect())
 }
 
 /// The id and hash of the row at a place.
@@ -160,7 +168,39 @@ pub async fn row_at(
     sequence: i64,
 ) -> Result<Option<(Uuid, Vec<u8>)>> {
     let query = Entity::find_by_id((account, sequence)).select_only().column(Column::Id).column(Column::Hash);
-    query.into_tuple().one(on).await.or_fault()
+    let found = query.into_model::<AsFound>().one(on).await.or_fault()?;
+    Ok(found.map(|AsFound(row)| (row.entry.id, row.hash)))
+}
+
+/// A row as it lies there for whoever verifies it: somebody else may have written it. In place of a value that is none of its
+/// column's type stands one that no row has, so that the row does not fit its hash.
+struct AsFound(ChainedRow);
+
+impl FromQueryResult for AsFound {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> std::result::Result<Self, DbErr> {
+        let text = |column: Column| {
+            row.try_get::<String>(prefix, column.as_str()).unwrap_or_else(|_| UNREADABLE.to_owned())
+        };
+        let number = |column: Column| row.try_get::<i64>(prefix, column.as_str()).unwrap_or(i64::MIN);
+        let entry = AuditEntry {
+            id: row.try_get(prefix, Column::Id.as_str()).unwrap_or_default(),
+            time_ms: number(Column::TimeMs),
+            actor_id: text(Column::ActorId),
+            actor_kind: text(Column::ActorKind),
+            actor_name: text(Column::ActorName),
+            action: text(Column::Action),
+            target_type: text(Column::TargetType),
+            target_id: text(Column::TargetId),
+            outcome: text(Column::Outcome),
+            before: text(Column::Before),
+            after: text(Column::After),
+            address: text(Column::Address),
+            key_fingerprint: text(Column::KeyFingerprint),
+            request_id: text(Column::RequestId),
+        };
+        let hash = row.try_get(prefix, Column::Hash.as_str()).unwrap_or_default();
+        Ok(Self(ChainedRow { sequence: number(Column::Sequence), entry, hash }))
+    }
 }
 
 fn to_domain(row: Model) -> ChainedRow {

@@ -24,6 +24,7 @@ on_both_shapes![
     a_broken_rule_leaves_no_row_here,
     who_is_invited_replaces_nobody_who_can_sign_in,
     everybody_ends_their_own_sessions,
+    who_has_to_activate_anew_does_not_count_until_then,
 ];
 
 async fn a_change_shrinks_at_once_and_grows_at_the_end(rig: Rig) {
@@ -262,4 +263,32 @@ async fn everybody_ends_their_own_sessions(rig: Rig) {
     // By somebody who holds none of the user's roles: nothing is gained by it.
     let other = rig.client(set([ClientOperator])).await;
     assert_eq!(rig.apply(end("2", other)).await.credential_version, 3);
+}
+
+async fn who_has_to_activate_anew_does_not_count_until_then(rig: Rig) {
+    let admin = rig.client(RoleSet::ALL).await;
+    let [one, other] = [rig.user(set([UserOperator])).await, rig.user(set([UserOperator])).await];
+    let anew = |key: &str, who| PrepareChangeRequest { deactivate: true, ..rig.change(key, who, admin) };
+    let reset = PrepareChangeRequest { take_over: true, end_sessions: true, ..anew("1", one) };
+    let after = rig.prepare(reset).await.unwrap();
+    assert_eq!((after.active, after.enabled, after.version, after.credential_version), (false, true, 2, 2));
+    assert_eq!(rig.standing(one).await, after);
+    assert!(!rig.cached(one).await.unwrap().standing.active);
+    let delete = |key: &str, who| PrepareChangeRequest { delete: true, ..rig.change(key, who, admin) };
+    assert_eq!(code(rig.prepare(delete("2", other)).await), Code::LastOperator);
+    // The last one, too, may be let in anew; and then is not lost beside one who is as far.
+    assert!(!rig.prepare(anew("3", other)).await.unwrap().active);
+    let off = PrepareChangeRequest { enabled: Some(false), ..rig.change("4", one, admin) };
+    rig.prepare(off).await.unwrap();
+    assert_eq!(code(rig.prepare(delete("5", other)).await), Code::LastOperator);
+    let back = activate(&rig, one).await.unwrap();
+    assert!(back.active && !back.enabled);
+    rig.apply(PrepareChangeRequest { enabled: Some(true), ..rig.change("6", one, admin) }).await;
+    assert!(rig.prepare(delete("7", other)).await.is_ok());
+    // A client has nothing to activate; nobody does it to themselves.
+    let client = rig.client(set([UserOperator])).await;
+    let same = rig.prepare(anew("8", client)).await.unwrap();
+    assert_eq!((same.active, same.version), (true, 1));
+    let own = PrepareChangeRequest { deactivate: true, ..rig.change("9", one, one) };
+    assert_eq!(code(rig.prepare(own).await), Code::OwnPrincipal);
 }

@@ -13,6 +13,7 @@ mod decisions;
 mod heads;
 mod once;
 mod publishing;
+mod raising;
 mod rig;
 mod roles;
 mod tampering;

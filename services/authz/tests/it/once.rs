@@ -1,7 +1,8 @@
 //! Every write RPC called twice: one effect, one answer, whatever the key was used for first.
 
 use crate::on_both_shapes;
-use crate::rig::{Rig, code, replayed, set, told};
+use crate::rig::{Place, Rig, Shape, cache, code, replayed, set, told, until};
+use beem_clock::{Clock, Moment};
 use beem_fault::Code;
 use beem_proto::authz::v1::{
     CommitChangeRequest, CreateStandingRequest, PrepareChangeRequest, SetRoleGrantPolicyRequest,
@@ -14,6 +15,7 @@ on_both_shapes![
     another_request_under_a_key_is_refused,
     row_6_a_refusal_is_remembered,
     a_key_of_nothing_prepared_is_not_burned,
+    of_what_adds_nothing_nothing_is_kept,
 ];
 
 async fn every_write_twice_has_one_effect(rig: Rig) {
@@ -95,4 +97,49 @@ async fn a_key_of_nothing_prepared_is_not_burned(rig: Rig) {
     assert_eq!(code(rig.commit("k").await), Code::NotFound);
     rig.prepare(PrepareChangeRequest { roles: Some(1), ..rig.change("k", target, admin) }).await.unwrap();
     assert_eq!(rig.commit("k").await.unwrap().roles, 1);
+}
+
+const KEPT: &str = "SELECT COUNT(*) FROM prepared_changes";
+
+async fn of_what_adds_nothing_nothing_is_kept(rig: Rig) {
+    let admin = rig.client(RoleSet::ALL).await;
+    let target = rig.client(set([HookViewer, LedgerViewer])).await;
+    let fewer =
+        PrepareChangeRequest { roles: Some(set([HookViewer]).bits()), ..rig.change("k", target, admin) };
+    let prepared = rig.prepare(fewer).await.unwrap();
+    assert_eq!(rig.count(KEPT).await, 0);
+    for _ in 0..2 {
+        assert_eq!(rig.commit("k").await.unwrap(), prepared);
+    }
+    let refused = PrepareChangeRequest { roles: Some(0), ..rig.change("r", admin, admin) };
+    assert_eq!(code(rig.prepare(refused).await), Code::OwnPrincipal);
+    assert_eq!(code(rig.commit("r").await), Code::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_committed_change_is_forgotten_after_seven_days_and_its_answer_is_not() {
+    for shape in [Shape::Embedded, Shape::Clustered] {
+        let clock = Clock::manual(Moment::from_unix_s(1_700_000_000));
+        let rig = Rig::build(Place::at(shape, clock.clone()).await, cache(shape)).await;
+        rig.put_account("HELD").await;
+        let admin = rig.client(RoleSet::ALL).await;
+        let target = rig.client(RoleSet::EMPTY).await;
+        let add = |key: &str, roles: u32| PrepareChangeRequest {
+            roles: Some(roles),
+            ..rig.change(key, target, admin)
+        };
+        let old = rig.apply(add("old", 1)).await;
+        rig.prepare(add("open", 3)).await.unwrap();
+        clock.advance_ms(24 * 60 * 60 * 1000);
+        rig.apply(add("young", 7)).await;
+        clock.advance_ms(6 * 24 * 60 * 60 * 1000 + 1);
+        let rig = rig.with_tasks();
+        until("the oldest is gone", async || rig.count(KEPT).await == 2).await;
+        // What is not committed stays, however old.
+        assert_eq!(rig.commit("open").await.unwrap().roles, 7);
+        let commit = CommitChangeRequest { effect_key: "old".into() };
+        let again = rig.standings().commit_change(commit).await.unwrap();
+        assert!(replayed(&again));
+        assert_eq!(again.into_inner(), old);
+    }
 }

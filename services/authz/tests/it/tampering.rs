@@ -1,7 +1,7 @@
 //! Somebody who can write to authz's database changes the trail: each way is found, and named where it was done.
 
 use crate::on_both_shapes;
-use crate::rig::{Rig, signing_key, until};
+use crate::rig::{Rig, Shape, signing_key, until};
 use beem_authz::verify_audit;
 use beem_database::{OrFault as _, Sql as _};
 use beem_ids::AccountId;
@@ -91,6 +91,35 @@ async fn a_changed_row_with_its_hash(rig: Rig) {
         WHERE account_id = $1 AND sequence = 5";
     rig.tamper(account, same).await;
     assert_eq!(rig.found(vec![]).await, at(5, "changed"));
+}
+
+/// PostgreSQL takes no such values.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_values_are_of_no_type() {
+    for (column, value) in [
+        ("outcome", "CAST(x'ff' AS TEXT)"),
+        // Where nothing was.
+        ("key_fingerprint", "CAST(x'ff' AS TEXT)"),
+        ("id", "x'00'"),
+        ("hash", "x''"),
+    ] {
+        let rig = Rig::start(Shape::Embedded).await;
+        let account = rig.chained().await;
+        let sql =
+            format!("UPDATE audit_events SET {column} = {value} WHERE account_id = $1 AND sequence = 5");
+        rig.tamper(account, &sql).await;
+        assert_eq!(rig.found(vec![]).await, at(5, "changed"), "{column}");
+        // Beside one that is moved away, and at the place of a head.
+        let sql = "UPDATE audit_events SET account_id = x'00' WHERE account_id = $1 AND sequence = 3";
+        rig.tamper(account, sql).await;
+        assert_eq!(rig.found(vec![]).await, at(3, "removed"), "{column}");
+        let sql =
+            format!("UPDATE audit_events SET {column} = {value} WHERE account_id = $1 AND sequence = 12");
+        if column != "id" {
+            rig.tamper(account, &sql).await;
+        }
+        assert_eq!(rig.found(vec![]).await, at(3, "removed"), "{column}");
+    }
 }
 
 async fn a_removed_row(rig: Rig) {
