@@ -11,7 +11,7 @@ use beem_tests::cluster_keys::ClusterKeys;
 use beem_tests::grpc::GrpcCall;
 use beem_tests::people::{ME, SECOND_FACTOR, SESSIONS, USERS};
 use beem_tests::rig::Shape;
-use beem_tests::{Caller, Client, Creds, Person, Rig, Session};
+use beem_tests::{Caller, Client, Creds, Person, Rig, Session, Visitor};
 use prost::Message;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -101,6 +101,8 @@ pub struct Installation {
     presented: usize,
     signed: usize,
     signed_in: usize,
+    /// Of the last first step, and where it came from.
+    challenge: (Value, Visitor),
     places: Places,
     middle_of_users: String,
     middle_of_clients: String,
@@ -138,6 +140,7 @@ impl Installation {
             middle_of_users: middle(&owner, USERS, principals / 4).await?,
             middle_of_clients: middle(&owner, CLIENTS, principals / 4).await?,
             connection: Connection::open(owner.gateway.address).await?,
+            challenge: (Value::Null, rig.visitor()),
             owner,
             model,
             people,
@@ -178,18 +181,25 @@ impl Installation {
         said.map(us).map_err(|e| format!("{}: {e}", operation.label()))
     }
 
-    /// Both steps of signing in, microseconds each.
-    pub async fn time_sign_in(&mut self) -> Result<[f64; 2], String> {
-        let person = self.people.get(self.signed_in % PEOPLE).cloned().ok_or("nobody")?;
-        self.signed_in += 1;
+    /// First step of signing in, microseconds: of the person whose turn it is, until [`Installation::time_second_factor`].
+    pub async fn time_password(&mut self) -> Result<f64, String> {
+        let person = self.people.get(self.signed_in % PEOPLE).ok_or("nobody")?;
         let visitor = self.places.next(&person.visitor);
-        let first = bytes(&visitor.wire("POST", SESSIONS, &person.credentials(), None));
-        let first = self.time_request(&first).await.map_err(|e| format!("SignIn: {e}"))?;
+        let request = bytes(&visitor.wire("POST", SESSIONS, &person.credentials(), None));
+        let taken = self.time_request(&request).await.map_err(|e| format!("SignIn: {e}"))?;
         let challenge = self.connection.json()?.get("challenge").cloned();
-        let second = json!({ "challenge": challenge, "code": person.code() });
-        let second = bytes(&visitor.wire("POST", SECOND_FACTOR, &second, None));
-        let second = self.time_request(&second).await.map_err(|e| format!("PassSecondFactor: {e}"))?;
-        Ok([us(first), us(second)])
+        self.challenge = (challenge.unwrap_or_default(), visitor);
+        Ok(us(taken))
+    }
+
+    /// Second step, after the first; then it is the next one's turn.
+    pub async fn time_second_factor(&mut self) -> Result<f64, String> {
+        let person = self.people.get(self.signed_in % PEOPLE).ok_or("nobody")?;
+        self.signed_in += 1;
+        let (challenge, visitor) = &self.challenge;
+        let body = json!({ "challenge": challenge, "code": person.code() });
+        let request = bytes(&visitor.wire("POST", SECOND_FACTOR, &body, None));
+        self.time_request(&request).await.map(us).map_err(|e| format!("PassSecondFactor: {e}"))
     }
 
     fn request(&mut self, operation: Operation) -> Result<Vec<u8>, String> {

@@ -22,6 +22,9 @@ const WARM_UP: usize = 2;
 /// Sign-ins at each installation in a round.
 const SIGN_INS: usize = PEOPLE / 2;
 
+/// First steps of each of them: fewer than make the next one wait.
+const PASSWORDS: usize = 3;
+
 /// Longer than anything is cached.
 const CACHED: Duration = Duration::from_millis(1_100);
 
@@ -77,25 +80,28 @@ async fn pair(shape: &str, start: impl Fn() -> Rig) -> Result<(), String> {
 
 /// A round of sign-ins, and of argon2 beside them: its median, microseconds.
 async fn sign_ins(
-    steps: &mut [Row; 3],
+    [sign_in, less, pass]: &mut [Row; 3],
     small: &mut Installation,
     large: &mut Installation,
 ) -> Result<f64, String> {
-    let (mut of_small, mut of_large, mut argon2) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut first, mut second) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    let mut argon2 = Vec::new();
     for _ in 0..SIGN_INS {
-        of_small.push(small.time_sign_in().await?);
-        of_large.push(large.time_sign_in().await?);
-        argon2.push(one_argon2()?);
+        for _ in 0..PASSWORDS {
+            push(&mut first, [small.time_password().await?, large.time_password().await?]);
+            argon2.push(one_argon2()?);
+        }
+        push(&mut second, [small.time_second_factor().await?, large.time_second_factor().await?]);
     }
     let argon2 = Distribution::of(argon2).median();
-    let [sign_in, less, pass] = steps;
-    for (row, pick) in [(sign_in, (0, 0.0)), (less, (0, argon2)), (pass, (1, 0.0))] {
-        let (step, off) = pick;
-        let of = |pairs: &[[f64; 2]]| pairs.iter().filter_map(|p| p.get(step)).map(|us| us - off).collect();
-        row.small.push(of(&of_small));
-        row.large.push(of(&of_large));
-    }
+    less.add(first.clone().map(|times| times.into_iter().map(|us| us - argon2).collect()));
+    sign_in.add(first);
+    pass.add(second);
     Ok(argon2)
+}
+
+fn push(to: &mut [Vec<f64>; 2], times: [f64; 2]) {
+    to.iter_mut().zip(times).for_each(|(to, us)| to.push(us));
 }
 
 /// What a sign-in computes, whoever it is: argon2id, 19,456 KiB, two passes, one lane. Microseconds.
@@ -128,14 +134,18 @@ impl Row {
                 large.time(operation).await?;
             }
         }
-        let (mut of_small, mut of_large) = (Vec::new(), Vec::new());
+        let mut times = [Vec::new(), Vec::new()];
         for _ in 0..REQUESTS {
-            of_small.push(small.time(operation).await?);
-            of_large.push(large.time(operation).await?);
+            push(&mut times, [small.time(operation).await?, large.time(operation).await?]);
         }
-        self.small.push(of_small);
-        self.large.push(of_large);
+        self.add(times);
         Ok(())
+    }
+
+    /// A round of both.
+    fn add(&mut self, [small, large]: [Vec<f64>; 2]) {
+        self.small.push(small);
+        self.large.push(large);
     }
 
     /// The medians of the large installation as multiples of the small one's, round by round.

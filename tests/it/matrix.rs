@@ -4,5 +4,6 @@
 mod inside;
 mod inside_people;
 mod inside_rows;
+mod inside_transport;
 mod outside;
 pub mod outside_rows;

@@ -5,6 +5,7 @@ mod codes;
 mod enumeration;
 mod expiry;
 mod kept_out;
+mod leftovers;
 mod passwords;
 mod raising;
 mod sealing;

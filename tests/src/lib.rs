@@ -24,6 +24,7 @@ pub mod cluster_keys;
 pub mod collector;
 pub mod creds;
 pub mod embedded;
+pub mod environment;
 pub mod forge;
 pub mod grpc;
 pub mod household;

@@ -82,7 +82,7 @@ impl Factor {
 
     /// A code that nobody has used: of this step or the next, which both stay good for a while; a recovery code when
     /// they are used up.
-    pub fn next(&mut self) -> String {
+    pub fn next_code(&mut self) -> String {
         let step = totp::step_now().max(self.last_step + 1);
         if step > totp::step_now() + 1 {
             return self.recovery.pop().expect("a recovery code is left");
@@ -93,7 +93,7 @@ impl Factor {
 
     /// Second half of an activation.
     pub async fn confirm(&mut self, visitor: &Visitor, token: &str) -> Answer {
-        let code = self.next();
+        let code = self.next_code();
         let answer = visitor.post(CONFIRM, &json!({ "token": token, "code": code })).await;
         if answer.status == 200 {
             let codes = answer.json()["recoveryCodes"].clone();
@@ -135,7 +135,7 @@ impl Person {
     /// The next code of the second factor.
     #[must_use]
     pub fn code(&self) -> String {
-        self.factor.lock().unwrap().next()
+        self.factor.lock().unwrap().next_code()
     }
 
     /// A recovery code, used up.

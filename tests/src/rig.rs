@@ -6,6 +6,10 @@
 use crate::client::Client;
 use crate::creds::{Creds, new_key};
 use crate::embedded::Embedded;
+pub use crate::environment::{
+    GUARDED_ADDRESS_PER_S, GUARDED_CLIENT_PER_S, GUARDED_ORIGIN, MAIL_FOLDER, proxied,
+};
+use crate::environment::{PUBLIC_ORIGINS, guarded, limitless, more, origin, unlimited};
 use crate::mailbox::Mailbox;
 use beem_roles::Role;
 use beem_signing::KeyKind;
@@ -18,23 +22,6 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Requests a second that no test reaches.
-const UNLIMITED: &str = "100000";
-
-/// Requests a second of one client of a guarded installation; twice as many at once.
-pub const GUARDED_CLIENT_PER_S: u32 = 5;
-
-/// Requests a second of one address of a guarded installation; twice as many at once.
-pub const GUARDED_ADDRESS_PER_S: u32 = 8;
-
-/// What callers call a guarded installation; both gateways of its cluster.
-pub const GUARDED_ORIGIN: &str = "http://beem.test";
-
-const TRUSTED_PROXIES: &str = "BEEM__GATEWAY__TRUSTED_PROXIES";
-/// Where a cluster's mails go; the embedded shape has them in its data directory.
-pub const MAIL_FOLDER: &str = "BEEM__MAIL__FOLDER";
-const PUBLIC_ORIGINS: &str = "BEEM__GATEWAY__PUBLIC_ORIGINS";
 
 /// Where a gateway is.
 #[derive(Clone, Debug)]
@@ -286,35 +273,6 @@ impl Client {
     }
 }
 
-fn unlimited() -> Vec<(String, String)> {
-    more(&[
-        ("BEEM__GATEWAY__RATES__CLIENT_PER_S", UNLIMITED),
-        ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", UNLIMITED),
-    ])
-}
-
-fn limitless(settings: &[(&str, &str)]) -> Vec<(String, String)> {
-    [unlimited(), more(settings)].concat()
-}
-
-fn more(settings: &[(&str, &str)]) -> Vec<(String, String)> {
-    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-}
-
-fn guarded() -> Vec<(String, String)> {
-    more(&[
-        ("BEEM__GATEWAY__RATES__CLIENT_PER_S", &GUARDED_CLIENT_PER_S.to_string()),
-        ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", &GUARDED_ADDRESS_PER_S.to_string()),
-        (TRUSTED_PROXIES, "[\"127.0.0.1/32\"]"),
-    ])
-}
-
-/// Behind a trusted proxy, without limits that a test reaches, and with these settings.
-#[must_use]
-pub fn proxied(settings: &[(&str, &str)]) -> Vec<(String, String)> {
-    [unlimited(), more(&[(TRUSTED_PROXIES, "[\"127.0.0.1/32\"]")]), more(settings)].concat()
-}
-
 /// Starts a gateway of a cluster again under another public name, beside its address.
 fn call(cluster: &mut Cluster, name: &str, origin: &str, address: SocketAddr) -> Result<(), String> {
     let path = cluster.folder().join(format!("{name}.toml"));
@@ -325,13 +283,6 @@ fn call(cluster: &mut Cluster, name: &str, origin: &str, address: SocketAddr) ->
     std::fs::write(&path, settings.to_string()).map_err(|e| e.to_string())?;
     cluster.stop(name)?;
     cluster.start_again(name)
-}
-
-/// The first public origin: of the settings, or of the address.
-fn origin(settings: &[(String, String)], address: SocketAddr) -> String {
-    let listed = settings.iter().find(|(key, _)| key == PUBLIC_ORIGINS);
-    let first = listed.and_then(|(_, value)| value.split('"').nth(1).map(str::to_owned));
-    first.unwrap_or_else(|| format!("http://{address}"))
 }
 
 /// Starts what a whole binary shares on a thread that never ends: a static is never dropped, so the system is told to end

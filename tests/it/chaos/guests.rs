@@ -152,7 +152,7 @@ impl Host {
         let begun =
             self.persist(&visitor, ACTIVATIONS, &json!({ "token": token, "password": password })).await;
         let mut factor = Factor::of(&begun.expect(200));
-        let body = json!({ "token": token, "code": factor.next() });
+        let body = json!({ "token": token, "code": factor.next_code() });
         let answer = attempt(&visitor.wire("POST", CONFIRM, &body, None)).await;
         self.guests[i].activation = match answer {
             Ok(answer) if is_certain(&answer) => {
@@ -215,7 +215,8 @@ impl Guest {
         let mut seen: Vec<&str> =
             now["roles"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
         let mut wanted: Vec<String> = self.roles.iter().map(|r| format!("layer1:role:{r}")).collect();
-        (seen.sort_unstable(), wanted.sort());
+        seen.sort_unstable();
+        wanted.sort();
         assert_eq!(seen, wanted, "{self:?}");
         let letters = within(ARRIVES, &format!("a mail to {}", self.email), || async {
             Some(mailbox.to(&self.email)).filter(|letters| !letters.is_empty())
@@ -246,7 +247,7 @@ impl Guest {
     async fn signs_in(&self, visitor: &Visitor, password: &str, mut factor: Factor) {
         let body = json!({ "email": self.email, "password": password });
         let answer = visitor.post(SESSIONS, &body).await.expect(200);
-        let body = json!({ "challenge": answer["challenge"], "code": factor.next() });
+        let body = json!({ "challenge": answer["challenge"], "code": factor.next_code() });
         visitor.post(SECOND_FACTOR, &body).await.expect(200);
     }
 }

@@ -6,6 +6,7 @@ use beem_signing::KeyKind;
 use beem_tests::creds::new_key;
 use beem_tests::forge::unique;
 use beem_tests::people::{ME, PASSWORD, RENEWAL, SESSIONS, USERS, new_password, new_user, own_session};
+use beem_tests::rig::Gateway;
 use beem_tests::{Answer, Caller, Client, Rig, eventually, on_both_shapes};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -59,25 +60,35 @@ impl Case {
     }
 }
 
+/// One of `caller`'s.
+fn case(
+    caller: &dyn Caller,
+    method: &'static str,
+    (target, body): (&str, Value),
+    (other_target, other_body): (&str, Value),
+    gateway: &Gateway,
+) -> Case {
+    let (target, other_target) = (target.to_owned(), other_target.to_owned());
+    Case { caller: caller.moved(gateway), method, target, body, other_target, other_body }
+}
+
 /// Every write of the public API by its RPC, on the account of `owner`; none may be missing.
 async fn writes(rig: &Rig, owner: &Client) -> Vec<(&'static str, Case)> {
+    let mut cases = writes_of_clients(owner).await;
+    cases.extend(writes_of_people(rig, owner).await);
+    cases
+}
+
+async fn writes_of_clients(owner: &Client) -> Vec<(&'static str, Case)> {
     let (one, other) = (owner.new_client(&json!({})).await, owner.new_client(&json!({})).await);
     let at = |id: &str| format!("{CLIENTS}/{id}");
     let (a, b) = (at(&one.id), at(&other.id));
     let rotate = format!("{a}/rotate");
     let account = "/platform/v1/account";
-    let of = |caller: Box<dyn Caller>, method, target: &str, body, other_target: &str, other_body| Case {
-        caller,
-        method,
-        target: target.to_owned(),
-        body,
-        other_target: other_target.to_owned(),
-        other_body,
-    };
     let case = |method, target: &str, body: Value, other_target: &str, other_body: Value| {
-        of(Box::new(owner.clone()), method, target, body, other_target, other_body)
+        case(owner, method, (target, body), (other_target, other_body), &owner.gateway)
     };
-    let mut cases = vec![
+    vec![
         ("CreateClient", case("POST", CLIENTS, named("one"), CLIENTS, named("one"))),
         (
             "UpdateClient",
@@ -92,29 +103,35 @@ async fn writes(rig: &Rig, owner: &Client) -> Vec<(&'static str, Case)> {
             "UpdateAccount",
             case("PATCH", account, json!({ "name": "Main" }), account, json!({ "name": "Other" })),
         ),
-    ];
+    ]
+}
+
+async fn writes_of_people(rig: &Rig, owner: &Client) -> Vec<(&'static str, Case)> {
+    let case = |method, target: &str, body: Value, other_target: &str, other_body: Value| {
+        case(owner, method, (target, body), (other_target, other_body), &owner.gateway)
+    };
     let (ada, bob) = (rig.join(owner, &json!({})).await, rig.join(owner, &json!({})).await);
     let invited = owner.post(USERS, &new_user(&json!({}))).await.expect(201);
     let invited = format!("{USERS}/{}", invited["id"].as_str().unwrap());
     let (resend, reset) = (format!("{invited}/invitation"), "second-factor/reset");
     let resets = [format!("{}/{reset}", ada.path()), format!("{}/{reset}", bob.path())];
     let elsewhere = format!("{}/invitation", ada.path());
-    cases.extend([
+    let mut cases = vec![
         ("CreateUser", case("POST", USERS, new_user(&json!({})), USERS, new_user(&json!({})))),
         (
             "UpdateUser",
             case("PATCH", &invited, json!({ "roles": ["hook:viewer"] }), &invited, json!({ "roles": [] })),
         ),
         ("ResendInvitation", case("POST", &resend, Value::Null, &elsewhere, Value::Null)),
-    ]);
-    let own: Box<dyn Caller> = Box::new(bob.sign_in().await);
+    ];
+    let own = bob.sign_in().await;
     let (doomed, kept) = (own_session(&bob.sign_in().await).await, own_session(&bob.sign_in().await).await);
     let code = bob.code();
     let change = |new: &str| json!({ "currentPassword": bob.password, "newPassword": new, "code": code });
     let (new, newer) = (new_password(), new_password());
     let session = |id: &str| format!("{SESSIONS}/{id}");
     let personal = |method, target: &str, body: Value, other_target: &str, other_body: Value| {
-        of(own.moved(&owner.gateway), method, target, body, other_target, other_body)
+        self::case(&own, method, (target, body), (other_target, other_body), &owner.gateway)
     };
     cases.extend([
         (

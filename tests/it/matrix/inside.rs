@@ -6,7 +6,6 @@ use super::inside_rows::{World, all, encode, is_for_actors};
 use beem_caller::{Actor, AuthenticatedBy, PrincipalKind, ServiceIdentity, Subject, Visitor, metadata};
 use beem_clock::{Clock, Entropy};
 use beem_ids::RequestId;
-use beem_proto::events::v1::SubscribeResponse;
 use beem_proto::{Access, Method};
 use beem_roles::RoleSet;
 use beem_signing::KeyKind;
@@ -22,16 +21,16 @@ use tonic::Code;
 const SERVICES: [&str; 4] = ["gateway", "identity", "authz", "admin"];
 
 /// The cluster as somebody inside sees it.
-struct Inside {
-    keys: ClusterKeys,
-    peers: BTreeMap<&'static str, Peer>,
+pub struct Inside {
+    pub keys: ClusterKeys,
+    pub peers: BTreeMap<&'static str, Peer>,
     caller: Creds,
     world: World,
 }
 
 impl Inside {
     /// With people who only look like some.
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(async |_| People::nobody()).await
     }
 
@@ -62,7 +61,7 @@ impl Inside {
         }
     }
 
-    async fn send(&self, method: &Method, call: &RawCall) -> Result<bytes::Bytes, tonic::Status> {
+    pub async fn send(&self, method: &Method, call: &RawCall) -> Result<bytes::Bytes, tonic::Status> {
         call.send(&self.peers[Self::owner(method)]).await
     }
 
@@ -83,7 +82,7 @@ impl Inside {
         call.text(metadata::AUDIENCE, Self::owner(method))
     }
 
-    fn token(&self, service: &str, audience: &str) -> String {
+    pub fn token(&self, service: &str, audience: &str) -> String {
         self.keys.identity(service).token_for(audience)
     }
 
@@ -140,7 +139,7 @@ impl Inside {
     }
 
     /// All that the method asks for.
-    fn proper(&self, method: &Method, row: &super::inside_rows::Row) -> RawCall {
+    pub fn proper(&self, method: &Method, row: &super::inside_rows::Row) -> RawCall {
         let call = self.bare(method, row);
         let call = call.text(metadata::SERVICE_TOKEN, self.token(Self::allowed(method), Self::owner(method)));
         if matches!(method.access, Access::Internal(_)) {
@@ -166,7 +165,7 @@ async fn a_proper_call_is_served() {
 }
 
 /// Refused under that code, every method, each in several ways.
-async fn refused(
+pub async fn refused(
     code: Code,
     calls: impl Fn(&Inside, &Method, &super::inside_rows::Row) -> Vec<(&'static str, RawCall)>,
 ) {
@@ -305,51 +304,4 @@ async fn a_client_is_refused_by_the_service_too_where_a_person_is_asked_for() {
         vec![("a client", inside.sealed(call, &client, here, &method.path, &message))]
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_call_whose_deadline_has_passed_is_refused() {
-    refused(Code::DeadlineExceeded, |inside, method, row| {
-        ["0m", "1n", "0S"]
-            .map(|timeout| (timeout, inside.proper(method, row).text("grpc-timeout", timeout)))
-            .into()
-    })
-    .await;
-}
-
-/// Not before the call, but while it waits: a service says itself that time is up, and does not leave it to a library to
-/// call it something else.
-#[tokio::test]
-async fn a_deadline_that_passes_under_way_is_told_as_such() {
-    let inside = Inside::new().await;
-    let (method, _) = all().into_iter().find(|(method, _)| method.name == "Subscribe").unwrap();
-    let ask = |after: u64, epoch: &str, wait_ms: u32, timeout: &str| {
-        let message = serde_json::json!({ "epoch": epoch, "after": after, "max": 500, "waitMs": wait_ms });
-        let call = RawCall::new(&method.path, &encode(&method, &message));
-        let call = call.text(metadata::AUDIENCE, "identity").text("grpc-timeout", timeout);
-        call.text(metadata::SERVICE_TOKEN, inside.token("admin", "identity"))
-    };
-    let read = |bytes: bytes::Bytes| <SubscribeResponse as prost::Message>::decode(bytes).unwrap();
-    let first = read(inside.send(&method, &ask(0, "", 0, "30S")).await.unwrap());
-    let mut after = first.events.last().map_or(0, |e| e.position);
-    let mut late = 0;
-    while late < 5 {
-        match inside.send(&method, &ask(after, &first.epoch, 20_000, "150m")).await {
-            // Other tests make events, too.
-            Ok(answer) => after = read(answer).events.last().map_or(after, |e| e.position),
-            Err(status) => {
-                assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-                late += 1;
-            }
-        }
-    }
-}
-
-/// What only certificates keep out: mutual TLS, on every service.
-#[tokio::test]
-async fn a_peer_without_a_certificate_of_the_cluster_is_refused() {
-    let inside = Inside::new().await;
-    for peer in inside.peers.values() {
-        assert!(inside.keys.knock_without_certificate(peer).await.is_err(), "{}", peer.name);
-    }
 }

@@ -63,7 +63,7 @@ impl People {
         };
         let (invited_id, invitation) = invite().await;
         let (_, begun) = invite().await;
-        let begun_code = begin(&rig.visitor(), &begun, &new_password()).await.next();
+        let begun_code = begin(&rig.visitor(), &begun, &new_password()).await.next_code();
         let (person, forgetful) = (rig.join(owner, &Value::Null).await, rig.join(owner, &Value::Null).await);
         rig.visitor().post(RESETS, &json!({ "email": forgetful.email })).await.expect(200);
         let reset = rig.mailbox.token(&forgetful.email, 2).await;

@@ -191,7 +191,7 @@ impl<'a> World<'a> {
             "Activate" => json!({ "token": self.invitation().await, "password": new_password() }),
             "ConfirmActivation" => {
                 let token = self.invitation().await;
-                let code = begin(&visitor, &token, &new_password()).await.next();
+                let code = begin(&visitor, &token, &new_password()).await.next_code();
                 json!({ "token": token, "code": code })
             }
             "SignIn" => self.person(&[]).await.credentials(),

@@ -136,7 +136,7 @@ async fn one_address_in_two_accounts(rig: &Rig) {
         body["accountId"] = json!(account);
         let challenge =
             first.visitor.post(SESSIONS, &body).await.expect(200)["challenge"].as_str().unwrap().to_owned();
-        let code = if *id == first.id { first.code() } else { factor.next() };
+        let code = if *id == first.id { first.code() } else { factor.next_code() };
         let token =
             first.pass(&challenge, &code).await.expect(200)["sessionToken"].as_str().unwrap().to_owned();
         let me = first.visitor.with_token(&token).get(ME).await.expect(200);
