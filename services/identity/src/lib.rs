@@ -77,7 +77,8 @@ pub struct IdentityDeps {
 ///
 /// # Errors
 /// `validation-failed` for settings that cannot work; `internal` when the database belongs to a newer release or the
-/// installation to another environment; `unavailable` when the database is away.
+/// installation to another environment, or its secrets are sealed under a key that is not held; `unavailable` when the
+/// database is away.
 pub async fn build(settings: IdentitySettings, deps: IdentityDeps) -> Result<Service> {
     settings.validate()?;
     let db = deps.database.sealed_by(deps.sealing.clone());
@@ -86,13 +87,14 @@ pub async fn build(settings: IdentitySettings, deps: IdentityDeps) -> Result<Ser
             .concat();
     db.migrate(&migrations).await?;
     let installation = store::installation::open(&db, deps.environment).await?;
+    store::installation::hold_key(&db, &deps.sealing).await?;
     let feed = Feed::open(db.clone()).await?;
     let json = ClientJson::new(&Contract::load().map_err(Fault::internal)?)?;
     let mail = MailQueue::new(deps.sealing.clone());
     let letters = Letters { origin: deps.origin };
     let mailer = Mailer::new(db.clone(), mail.clone(), &deps.mail, letters, deps.telemetry.clone())?;
     let (at_once, waiting) = (settings.password_hashes_at_once, settings.password_hashes_waiting);
-    let passwords = Passwords::new(installation.id, at_once, waiting, deps.telemetry);
+    let passwords = Passwords::new(at_once, waiting, deps.telemetry);
     let means = Means::new(Authz::new(deps.authz), json, deps.sealing, mail, passwords, &settings);
     let operations = Operations::new(db.clone(), means, installation);
     let tasks = tasks::all(&db, &operations, &feed, mailer, &settings);

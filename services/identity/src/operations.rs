@@ -36,6 +36,7 @@ mod reset_second_factor;
 mod rotate_client_key;
 mod sign_in;
 mod trail;
+mod under_way;
 mod update_account;
 mod update_client;
 mod update_profile;
@@ -56,16 +57,17 @@ use beem_database::sagas::{Saga, Sagas};
 use beem_fault::{Code, Fault, Result};
 use beem_mail::MailQueue;
 use beem_sealing::Sealing;
+use change::Target;
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
+use under_way::{Entered, UnderWay};
 
 pub use change_password::CHANGE_PASSWORD;
 pub use create_client::CREATE_CLIENT;
 pub use create_user::CREATE_USER;
 pub use delete_client::DELETE_CLIENT;
 pub use delete_user::DELETE_USER;
-pub use end_session::{END_CURRENT_SESSION, END_SESSION};
 pub use renew_second_factor::RENEW_SECOND_FACTOR;
 pub use resend_invitation::RESEND_INVITATION;
 pub use reset_second_factor::RESET_SECOND_FACTOR;
@@ -126,6 +128,7 @@ pub struct Operations {
     db: Database,
     means: Means,
     sagas: Sagas,
+    under_way: UnderWay,
     installation: Installation,
 }
 
@@ -142,14 +145,12 @@ impl Operations {
             Arc::new(delete_user::DeleteUser(means.clone())),
             Arc::new(resend_invitation::ResendInvitation(means.clone())),
             Arc::new(reset_second_factor::ResetSecondFactor(means.clone())),
-            Arc::new(end_session::EndSession(means.clone())),
-            Arc::new(end_session::EndCurrentSession(means.clone())),
             Arc::new(change_password::ChangePassword(means.clone())),
             Arc::new(renew_second_factor::RenewSecondFactor(means.clone())),
             Arc::new(update_account::UpdateAccount(means.clone())),
             Arc::new(create_account::CreateAccount(means.clone())),
         ];
-        Self { sagas: Sagas::new(db.clone(), kinds), db, means, installation }
+        Self { sagas: Sagas::new(db.clone(), kinds), db, means, under_way: UnderWay::default(), installation }
     }
 
     /// For the task that resumes them.
@@ -175,9 +176,11 @@ impl Operations {
     /// A request that is malformed by itself is refused without using its key up and without a trace of it being stored
     /// (it may hold a private key, pasted by mistake): a repeat reads the same, so its answer is the same.
     pub async fn write(&self, rpc: &'static str, actor: &Actor, request: &[u8]) -> Outcome {
-        if let Err(fault) = self.check(rpc, actor, request).await {
-            return Outcome { result: Err(fault), replayed: false };
-        }
+        // Before there is a claim: an actor who asks too much at once leaves nothing behind either.
+        let _entered = match self.check(rpc, actor, request).await.and_then(|t| self.let_in(rpc, t, actor)) {
+            Ok(entered) => entered,
+            Err(fault) => return Outcome { result: Err(fault), replayed: false },
+        };
         let key = RequestKey {
             principal: actor.principal.to_string(),
             rpc: rpc.to_owned(),
@@ -196,36 +199,42 @@ impl Operations {
 }
 
 impl Operations {
-    /// What can be said of a request without looking at anything stored.
-    async fn check(&self, rpc: &'static str, actor: &Actor, bytes: &[u8]) -> Result<()> {
+    /// What can be said of a request without looking at anything stored, and what it is to change, if that is there yet.
+    async fn check(&self, rpc: &'static str, actor: &Actor, bytes: &[u8]) -> Result<Option<Target>> {
         if actor.request_key.is_empty() {
             return Err(Fault::internal("a write came without a request key"));
         }
         check_size(bytes)?;
-        match rpc {
-            CREATE_CLIENT => convert::new_client(&request(bytes)?).map(drop),
-            UPDATE_CLIENT => update_client::parse(bytes).map(drop),
-            ROTATE_CLIENT_KEY => rotate_client_key::parse(bytes).map(drop),
-            DELETE_CLIENT => delete_client::parse(bytes).map(drop),
-            CREATE_USER => create_user::parse(bytes).map(drop),
-            UPDATE_USER => update_user::parse(bytes).map(drop),
-            DELETE_USER => delete_user::parse(bytes).map(drop),
-            RESEND_INVITATION => resend_invitation::parse(bytes).map(drop),
-            RESET_SECOND_FACTOR => reset_second_factor::parse(bytes).map(drop),
-            END_SESSION => end_session::parse(bytes).map(drop),
-            END_CURRENT_SESSION => Ok(()),
-            CHANGE_PASSWORD => change_password::parse(bytes).map(drop),
-            RENEW_SECOND_FACTOR => renew_second_factor::parse(bytes).map(drop),
+        let own = Target::User(actor.principal);
+        let target = match rpc {
+            CREATE_CLIENT => return convert::new_client(&request(bytes)?).map(|_| None),
+            CREATE_USER => return create_user::parse(bytes).map(|_| None),
+            UPDATE_CLIENT => Target::Client(update_client::parse(bytes)?.0),
+            ROTATE_CLIENT_KEY => Target::Client(rotate_client_key::parse(bytes)?.0),
+            DELETE_CLIENT => Target::Client(delete_client::parse(bytes)?),
+            UPDATE_USER => Target::User(update_user::parse(bytes)?.0),
+            DELETE_USER => Target::User(delete_user::parse(bytes)?),
+            RESEND_INVITATION => Target::User(resend_invitation::parse(bytes)?),
+            RESET_SECOND_FACTOR => Target::User(reset_second_factor::parse(bytes)?),
+            CHANGE_PASSWORD => change_password::parse(bytes).map(|_| own)?,
+            RENEW_SECOND_FACTOR => renew_second_factor::parse(bytes).map(|_| own)?,
             UPDATE_ACCOUNT => {
                 let parsed = update_account::parse(actor, bytes);
                 if let Err(refusal) = &parsed {
                     let trail = update_account::trail(actor);
                     change::refused_at_once(&self.db, &trail, refusal).await?;
                 }
-                parsed.map(drop)
+                parsed.map(|_| Target::Account(actor.account))?
             }
-            _ => Err(Fault::internal(format!("{rpc} is no write of an actor"))),
-        }
+            _ => return Err(Fault::internal(format!("{rpc} is no write of an actor"))),
+        };
+        Ok(Some(target))
+    }
+
+    /// Lets a change of the target in, for as long as what this gives is kept.
+    fn let_in(&self, rpc: &str, target: Option<Target>, actor: &Actor) -> Result<Option<Entered>> {
+        let key = format!("{rpc} {}", actor.request_key);
+        target.map(|t| self.under_way.enter(t, actor.principal, key)).transpose()
     }
 }
 

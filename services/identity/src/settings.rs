@@ -14,7 +14,7 @@ pub struct IdentitySettings {
     pub change_patience_s: u32,
     /// Seconds between two rounds of forgetting request keys past their 24 hours and events past retention, 1 to 3600.
     pub purge_interval_s: u32,
-    /// Minutes after its last use at which a session ends, 1 to 1440.
+    /// Minutes after its last use at which a session ends, 2 to 1440: uses are noted once a minute.
     pub session_idle_min: u32,
     /// Hours after the sign-in at which a session ends whatever happens, 1 to 168.
     pub session_max_h: u32,
@@ -68,7 +68,7 @@ impl IdentitySettings {
         check(currency.is_some(), "base_currency", "three to five capital letters");
         check((1..=30).contains(&self.change_patience_s), "change_patience_s", "1 to 30");
         check((1..=3600).contains(&self.purge_interval_s), "purge_interval_s", "1 to 3600");
-        check((1..=1440).contains(&self.session_idle_min), "session_idle_min", "1 to 1440");
+        check((2..=1440).contains(&self.session_idle_min), "session_idle_min", "2 to 1440");
         check((1..=168).contains(&self.session_max_h), "session_max_h", "1 to 168");
         check((1..=64).contains(&self.password_hashes_at_once), "password_hashes_at_once", "1 to 64");
         check(self.password_hashes_waiting <= 10_000, "password_hashes_waiting", "0 to 10000");
@@ -88,7 +88,7 @@ mod tests {
             base_currency: "usd".into(),
             change_patience_s: 0,
             purge_interval_s: 0,
-            session_idle_min: 0,
+            session_idle_min: 1,
             session_max_h: 200,
             password_hashes_at_once: 0,
             password_hashes_waiting: 20_000,

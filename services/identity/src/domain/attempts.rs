@@ -1,12 +1,15 @@
 //! How fast may be guessed: after some free tries each further one waits, twice as long as the one before, up to a bound
-//! that an honest owner can sit out. A try is counted before it is judged, so that many at once are no way around it.
+//! that an honest owner can sit out. A try is counted before it is judged, so that many at once are no way around it. With
+//! every hour in which nothing failed, half of what failed is forgotten.
 
 use beem_clock::Moment;
 
-/// Tries are forgotten when there was none for so long.
-pub const FORGOTTEN_MS: i64 = 24 * 60 * 60 * 1000;
+/// A bucket goes when nothing failed for so long.
+pub const FORGOTTEN_MS: i64 = DAY_MS;
 
 const FIRST_DELAY_MS: i64 = 1_000;
+const HOUR_MS: i64 = 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// What is known of one bucket of tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +18,16 @@ pub struct Tries {
     pub count: i64,
     /// Until then none is judged.
     pub next: Moment,
+    /// When the last of them was counted.
     pub updated: Moment,
+}
+
+impl Tries {
+    /// Half of the count with every whole hour since the last.
+    fn left(self, now: Moment) -> i64 {
+        let hours = u32::try_from(now.ms_since(self.updated).max(0) / HOUR_MS).unwrap_or(u32::MAX);
+        self.count.checked_shr(hours).unwrap_or(0)
+    }
 }
 
 /// How a bucket slows down.
@@ -36,18 +48,27 @@ impl Pace {
     pub const SECOND_FACTOR: Self = Self { free: 5, longest_ms: 15 * 60_000 };
     /// Password resets asked for from one address.
     pub const RESET: Self = Self { free: 10, longest_ms: 60_000 };
+    /// Passwords to be, put beside one link.
+    pub const ACTIVATION: Self = Self { free: 5, longest_ms: 60_000 };
+
+    /// That a try is not too early.
+    ///
+    /// # Errors
+    /// How long to wait, in milliseconds.
+    pub fn wait(tries: Option<Tries>, now: Moment) -> Result<(), i64> {
+        match tries.map_or(0, |t| t.next.ms_since(now)) {
+            wait if wait > 0 => Err(wait),
+            _ => Ok(()),
+        }
+    }
 
     /// The bucket with one more try in it.
     ///
     /// # Errors
-    /// How long to wait, in milliseconds, when it comes too early; then nothing is counted.
+    /// As [`Pace::wait`]; then nothing is counted.
     pub fn reserve(self, tries: Option<Tries>, now: Moment) -> Result<Tries, i64> {
-        let known = tries.filter(|t| now.ms_since(t.updated) < FORGOTTEN_MS);
-        let wait = known.map_or(0, |t| t.next.ms_since(now));
-        if wait > 0 {
-            return Err(wait);
-        }
-        let count = known.map_or(0, |t| t.count).saturating_add(1);
+        Self::wait(tries, now)?;
+        let count = tries.map_or(0, |t| t.left(now)).saturating_add(1);
         Ok(Tries { count, next: now.plus_ms(self.delay_ms(count)), updated: now })
     }
 
@@ -64,17 +85,29 @@ impl Pace {
     }
 }
 
-/// How many reset mails one address gets in an hour.
+/// How many reset mails one address gets in an hour, and in a day.
 pub const RESET_MAILS: i64 = 3;
-const HOUR_MS: i64 = 60 * 60 * 1000;
+pub const RESET_MAILS_A_DAY: i64 = 10;
+/// How many invitations, resets of the second factor included, one address gets of one account in an hour.
+pub const INVITATION_MAILS: i64 = 5;
 
-/// The count of reset mails with one more; None when it has had enough for this hour.
+/// The counts of reset mails, in the hour and in the day, with one more; None when either has had enough.
 #[must_use]
-pub fn another_reset_mail(sent: Option<Tries>, now: Moment) -> Option<Tries> {
+pub fn another_reset_mail(hour: Option<Tries>, day: Option<Tries>, now: Moment) -> Option<(Tries, Tries)> {
+    Some((another_mail(hour, RESET_MAILS, now)?, another_within(DAY_MS, day, RESET_MAILS_A_DAY, now)?))
+}
+
+/// The count of mails with one more; None when there were `most` in the hour that began with the first.
+#[must_use]
+pub fn another_mail(sent: Option<Tries>, most: i64, now: Moment) -> Option<Tries> {
+    another_within(HOUR_MS, sent, most, now)
+}
+
+fn another_within(window_ms: i64, sent: Option<Tries>, most: i64, now: Moment) -> Option<Tries> {
     match sent.filter(|s| s.next > now) {
-        None => Some(Tries { count: 1, next: now.plus_ms(HOUR_MS), updated: now }),
-        Some(hour) if hour.count < RESET_MAILS => {
-            Some(Tries { count: hour.count.saturating_add(1), updated: now, ..hour })
+        None => Some(Tries { count: 1, next: now.plus_ms(window_ms), updated: now }),
+        Some(window) if window.count < most => {
+            Some(Tries { count: window.count.saturating_add(1), updated: now, ..window })
         }
         Some(_) => None,
     }
@@ -121,19 +154,30 @@ mod tests {
     }
 
     #[test]
-    fn a_day_without_a_try_forgets_them() {
-        let many = Tries { count: 1_000, next: NOW, updated: NOW };
-        assert_eq!(Pace::SIGN_IN.reserve(Some(many), NOW.plus_ms(FORGOTTEN_MS - 1)).unwrap().count, 1_001);
-        assert_eq!(Pace::SIGN_IN.reserve(Some(many), NOW.plus_ms(FORGOTTEN_MS)).unwrap().count, 1);
+    fn half_is_forgotten_with_every_hour_without_a_failure() {
+        let many = Tries { count: 1_000, next: Moment::from_unix_ms(0), updated: NOW };
+        let after = |ms| Pace::SIGN_IN.reserve(Some(many), NOW.plus_ms(ms)).unwrap().count - 1;
+        assert_eq!([after(HOUR_MS - 1), after(HOUR_MS), after(3 * HOUR_MS)], [1_000, 500, 125]);
+        assert_eq!([after(10 * HOUR_MS), after(FORGOTTEN_MS), after(i64::MAX / 2)], [0, 0, 0]);
+        assert_eq!(after(-HOUR_MS), 1_000, "a clock that went back forgets nothing");
     }
 
     #[test]
-    fn three_reset_mails_an_hour() {
-        let mut sent = None;
-        for minute in [0, 10, 20] {
-            sent = Some(another_reset_mail(sent, NOW.plus_ms(minute * 60_000)).unwrap());
+    fn three_reset_mails_an_hour_and_ten_a_day() {
+        let (mut hour, mut day, mut sent) = (None, None, Vec::new());
+        for minute in 0..30 * 60 {
+            let now = NOW.plus_ms(minute * 60_000);
+            if let Some((h, d)) = another_reset_mail(hour, day, now) {
+                (hour, day) = (Some(h), Some(d));
+                sent.push(minute);
+            }
         }
-        assert_eq!(another_reset_mail(sent, NOW.plus_ms(HOUR_MS - 1)), None);
-        assert_eq!(another_reset_mail(sent, NOW.plus_ms(HOUR_MS)).unwrap().count, 1);
+        assert_eq!(
+            sent,
+            [
+                0, 1, 2, 60, 61, 62, 120, 121, 122, 180, 1440, 1441, 1442, 1500, 1501, 1502, 1560, 1561,
+                1562, 1620
+            ]
+        );
     }
 }

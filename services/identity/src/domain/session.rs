@@ -21,6 +21,16 @@ pub struct Session {
     /// From where it was last used.
     pub address: IpAddr,
     pub user_agent: String,
+    /// When it was ended, by whatever but time.
+    pub ended: Option<Moment>,
+}
+
+impl Session {
+    /// Whether nothing can make it good again. One that was idle for too long is not: a use of it may yet be reported.
+    #[must_use]
+    pub fn is_over(&self, now: Moment) -> bool {
+        self.ended.is_some() || self.expires <= now
+    }
 }
 
 /// How long sessions are good.

@@ -30,10 +30,35 @@ impl Name {
         Ok(Self(text.to_owned()))
     }
 
+    /// A name that is mailed to others, of a person or an account: besides, nothing that a mail program makes a link of or
+    /// a reader takes for one, since whoever may invite could send their own text to anybody by it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse_mailed(text: &str) -> Result<Self, Unfit> {
+        let name = Self::parse(text)?;
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '.');
+        if text.contains("://") || words.any(begins_as_host) {
+            return Err(Unfit("has a link in it"));
+        }
+        if text.contains(['<', '>']) {
+            return Err(Unfit("has an angle bracket"));
+        }
+        Ok(name)
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// `www.`, whatever its case, and `www2.` likewise, with something behind it.
+fn begins_as_host(word: &str) -> bool {
+    let word = word.trim_start_matches('.').to_lowercase();
+    let Some(rest) = word.strip_prefix("www") else { return false };
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.strip_prefix('.').is_some_and(|host| !host.is_empty())
 }
 
 impl fmt::Display for Name {
@@ -103,6 +128,29 @@ mod tests {
         }
         for wrong in ["", " a", "a ", "a\nb", "a\u{7f}", &"u".repeat(101)] {
             assert!(Name::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_mailed_hold_no_links() {
+        for fine in ["Ada", "J.R.R. Tolkien", "O'Neil: junior", "Wwwest.", "Booking.com", "a/b", "Köln (www)"]
+        {
+            assert_eq!(Name::parse_mailed(fine).unwrap().as_str(), fine);
+        }
+        for wrong in [
+            "pay at https://evil.example/now",
+            "x://y",
+            "www.evil.example",
+            "see WWW.evil.example",
+            "(www2.evil.example)",
+            "...www.evil",
+            "a-www.evil",
+            "<b>Ada",
+            "Ada>",
+            "",
+            " Ada",
+        ] {
+            assert!(Name::parse_mailed(wrong).is_err(), "{wrong:?}");
         }
     }
 

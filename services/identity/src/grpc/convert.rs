@@ -114,7 +114,7 @@ pub fn account_patch(asked: &wire::UpdateAccountRequest) -> Result<AccountPatch>
     let mut wrong = Problems::default();
     let mut patch = AccountPatch::default();
     if names(mask, "name") {
-        patch.name = wrong.take("name", Name::parse(&asked.name));
+        patch.name = wrong.take("name", Name::parse_mailed(&asked.name));
     }
     if names(mask, "base_currency") {
         let currency = BaseCurrency::parse(&asked.base_currency).ok_or("three to five capital letters");
@@ -142,7 +142,7 @@ pub fn effect_key(text: &str) -> Result<EffectKey> {
 pub fn new_account(asked: &wire::CreateAccountRequest) -> Result<NewAccount> {
     let mut wrong = Problems::default();
     let effect_key = wrong.take("effectKey", EffectKey::parse(&asked.effect_key));
-    let name = wrong.take("name", Name::parse(&asked.name));
+    let name = wrong.take("name", Name::parse_mailed(&asked.name));
     let owner_email = users::mail_address(&mut wrong, "ownerEmail", &asked.owner_email);
     let client_name = wrong.take("clientName", Name::parse(&asked.client_name));
     let client_key = public_key(&mut wrong, "clientPublicKey", &asked.client_public_key);

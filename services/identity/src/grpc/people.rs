@@ -1,9 +1,10 @@
 //! How people come in, and their own sessions, as gRPC has them.
 
-use super::{Answer, Grpc, refused};
-use crate::operations::{CHANGE_PASSWORD, END_CURRENT_SESSION, END_SESSION, RENEW_SECOND_FACTOR};
+use super::{Answer, Grpc, answered, refused};
+use crate::operations::{CHANGE_PASSWORD, RENEW_SECOND_FACTOR};
 use beem_caller::Visitor;
 use beem_proto::identity::v1 as wire;
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 /// Who calls a public method.
@@ -71,11 +72,15 @@ impl wire::sessions_server::Sessions for Grpc {
         &self,
         request: Request<wire::EndCurrentSessionRequest>,
     ) -> Answer<wire::Session> {
-        self.write(END_CURRENT_SESSION, request).await
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        answered(self.0.end_current_session(actor, &request.get_ref().encode_to_vec()).await)
     }
 
     async fn end_session(&self, request: Request<wire::EndSessionRequest>) -> Answer<wire::Session> {
-        self.write(END_SESSION, request).await
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        answered(self.0.end_session(actor, &request.get_ref().encode_to_vec()).await)
     }
 
     async fn change_password(

@@ -5,7 +5,8 @@ pub use super::trail::{By, Trail};
 
 use super::kept::Kept;
 use super::{RESUMED_RUN, garbled};
-use crate::domain::{Account, User};
+use crate::domain::{Account, Email, User};
+use crate::store::attempts::{self, BucketKey};
 use crate::store::{self, changing};
 use beem_caller::{Actor, Call};
 use beem_database::sagas::SagaRun;
@@ -61,6 +62,41 @@ pub async fn carry_out(
     trail: &Trail,
     work: impl Future<Output = Result<Vec<u8>>> + Send,
 ) -> Result<Vec<u8>> {
+    carry_out_undoing(run, trail, work, |_| Box::pin(async { Ok(()) })).await
+}
+
+/// [`carry_out`] for what mails a link to a user, and has counted that mail with [`invitation`]: a refusal that comes after
+/// that mails nothing.
+///
+/// # Errors
+/// Those of `work`.
+pub async fn carry_out_mailing(
+    run: &SagaRun,
+    trail: &Trail,
+    user: PrincipalId,
+    work: impl Future<Output = Result<Vec<u8>>> + Send,
+) -> Result<Vec<u8>> {
+    carry_out_undoing(run, trail, work, |tx| {
+        Box::pin(async move {
+            match store::users::address_taken_by(tx, user, run.id()).await? {
+                Some(folded) => attempts::give_invitation_back(tx, invitations(trail.account, &folded)).await,
+                None => Ok(()),
+            }
+        })
+    })
+    .await
+}
+
+/// `undo` comes before the target is given back, in the same transaction.
+async fn carry_out_undoing<'e, U>(
+    run: &SagaRun,
+    trail: &Trail,
+    work: impl Future<Output = Result<Vec<u8>>> + Send,
+    undo: U,
+) -> Result<Vec<u8>>
+where
+    U: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<()>> + Send + Sync,
+{
     let call = Call {
         deadline: beem_runtime::deadline(RESUMED_RUN),
         request: trail.by.request(),
@@ -71,8 +107,14 @@ pub async fn carry_out(
     };
     match beem_caller::scope(call, work).await {
         Err(refusal) if refusal.is_refusal() => {
-            let refusal = &refusal;
-            run.refuse(refusal, |tx| Box::pin(end_refused(tx, run, trail, refusal))).await
+            let (refusal, undo) = (&refusal, &undo);
+            let ended = run.refuse(refusal, |tx| {
+                Box::pin(async move {
+                    undo(tx).await?;
+                    end_refused(tx, run, trail, refusal).await
+                })
+            });
+            ended.await
         }
         ended => ended,
     }
@@ -160,21 +202,44 @@ where
     kept(&begun.await?)
 }
 
-/// [`begin_on`] a user.
+/// [`begin_on`] a user who is to be mailed a link: the mail is counted with it, before anything is done for it.
 ///
 /// # Errors
-/// As [`begin_on`].
-pub async fn begin_on_user<P>(
+/// As [`begin_on`]; `rate-limited` when the address had enough of them this hour.
+pub async fn begin_mailing(
     run: &SagaRun,
     account: AccountId,
     id: PrincipalId,
     patience: Duration,
-    judge: impl Fn(&User) -> Result<P> + Send + Sync,
-) -> Result<P>
-where
-    P: Serialize + DeserializeOwned + Send,
-{
-    begin_on(run, account, id, patience, judge).await
+    judge: impl Fn(&User) -> Result<()> + Send + Sync,
+) -> Result<()> {
+    let (judge, target) = (&judge, Target::User(id));
+    let begun = begin(run, target, patience, |tx| {
+        Box::pin(async move {
+            store::users::get(tx, account, id).await?;
+            if !target.take(tx, run).await? {
+                return Ok(None);
+            }
+            let user = store::users::get(tx, account, id).await?;
+            judge(&user)?;
+            invitation(tx, account, &user.email).await?;
+            Ok(Some(Vec::new()))
+        })
+    });
+    begun.await.map(drop)
+}
+
+/// Counts a mailed link, in the step that takes or reserves its user.
+///
+/// # Errors
+/// `rate-limited` when the address had enough of the account's this hour. Each account counts for itself: what one sends
+/// neither holds another up nor shows there.
+pub async fn invitation(tx: &Tx<'_>, account: AccountId, to: &Email) -> Result<()> {
+    attempts::reserve_invitation(tx, invitations(account, &to.folded())).await
+}
+
+fn invitations(account: AccountId, folded: &str) -> BucketKey {
+    BucketKey::of("invitations", &[&account.to_string(), folded])
 }
 
 /// What the first step kept, if it was taken: a resumed run asks nothing again.

@@ -4,14 +4,13 @@
 
 use super::Operations;
 use super::change::{self, Target, Trail};
-use super::people::{bucket, hidden, invalid};
-use crate::domain::attempts::Pace;
-use crate::domain::{SecondFactor, TokenHash, TotpKey, User};
+use super::people::{self, bucket, hidden, invalid};
+use crate::domain::{Place, SecondFactor, TokenHash, TotpKey, User};
 use crate::grpc::convert;
 use crate::mails;
 use crate::store::credentials::{self, NewFactor};
 use crate::store::links::{self, Link, Purpose};
-use crate::store::{attempts, sessions, users};
+use crate::store::{attempts, places, sessions, users};
 use beem_caller::Visitor;
 use beem_database::Tx;
 use beem_fault::Result;
@@ -31,7 +30,7 @@ struct Proven<'a> {
 impl Operations {
     /// # Errors
     /// `validation-failed` for what is no code; `rate-limited` after five wrong ones; `credentials-invalid` for a wrong one,
-    /// for a link that has ended or was not activated, and for a user who may not act.
+    /// for a link that has ended or was not activated, a network that is not the user's, and a user who may not act.
     pub async fn confirm_activation(
         &self,
         visitor: &Visitor,
@@ -39,9 +38,11 @@ impl Operations {
     ) -> Result<wire::ConfirmActivationResponse> {
         let (token, code) = convert::confirmation(asked)?;
         let token = &token;
-        let counted = self.db.write(|tx| Box::pin(count(tx, token))).await?;
-        let (link, user) = counted.ok_or_else(invalid)?;
+        let (link, user) = self.confirmed(token).await?;
         let (key, step) = self.judge(&link, code)?;
+        if !user.network.allows(visitor.address) {
+            return Err(invalid());
+        }
         self.require_enabled(&user).await?;
         let proven = &Proven { token, link: &link, user: &user, key: &key, step, visitor };
         let recovery_codes = match link.purpose {
@@ -53,6 +54,15 @@ impl Operations {
             Purpose::Reset => return Err(invalid()),
         };
         Ok(wire::ConfirmActivationResponse { recovery_codes })
+    }
+
+    /// The link, with the code counted against it before that is judged.
+    async fn confirmed(&self, token: &TokenHash) -> Result<(Link, User)> {
+        let (on, now) = (self.db.read(), self.db.clock().now());
+        let link = links::find(on, token, now).await?.ok_or_else(invalid)?;
+        let user = users::of_any_account(on, link.user).await?.ok_or_else(invalid)?;
+        people::counted(&self.db, &[bucket::link(token)]).await?;
+        Ok((link, user))
     }
 
     /// The second factor to be, and the step of the code, if it is right.
@@ -74,7 +84,9 @@ impl Operations {
         {
             return Err(invalid());
         }
-        attempts::forget(tx, bucket::link(token)).await?;
+        attempts::forget(tx, bucket::link(token).key).await?;
+        attempts::forget(tx, bucket::activation(token).key).await?;
+        places::remember(tx, user.id, Place::of(visitor.address)).await?;
         let codes = credentials::replace_recovery_codes(tx, user.id).await?;
         let trail = Trail::of_visitor(user, (*visitor).clone(), "ConfirmActivation", Target::User(user.id));
         let status = |text: &str| Some(json!({ "email": user.email.as_str(), "status": text }));
@@ -93,7 +105,7 @@ impl Operations {
         {
             return Err(invalid());
         }
-        attempts::forget(tx, bucket::link(token)).await?;
+        attempts::forget(tx, bucket::link(token).key).await?;
         sessions::end_all(tx, user.id, Some(session)).await?;
         let codes = credentials::replace_recovery_codes(tx, user.id).await?;
         mails::queue_second_factor_changed(tx, &self.means, user).await?;
@@ -101,12 +113,4 @@ impl Operations {
         change::record_done(tx, &trail, None, Some(json!({ "secondFactor": "renewed" }))).await?;
         Ok(codes)
     }
-}
-
-/// Counts the code against the link before it is judged.
-async fn count(tx: &Tx<'_>, token: &TokenHash) -> Result<Option<(Link, User)>> {
-    let Some(link) = links::find(tx, token, tx.now()).await? else { return Ok(None) };
-    let Some(user) = users::of_any_account(tx, link.user).await? else { return Ok(None) };
-    attempts::reserve(tx, bucket::link(token), Pace::SECOND_FACTOR).await?;
-    Ok(Some((link, user)))
 }

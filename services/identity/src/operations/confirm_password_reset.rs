@@ -2,20 +2,17 @@
 //! place is one the user is known at from then on: who was kept out by somebody else's guessing is let in again.
 
 use super::change::{self, Target, Trail};
-use super::people::{Proof, bucket, invalid};
-use super::{Operations, activate, sign_in};
-use crate::domain::attempts::Pace;
+use super::people::{self, Proof, bucket, invalid};
+use super::{Operations, activate};
 use crate::domain::{Place, TokenHash, User};
 use crate::grpc::convert;
 use crate::mails;
-use crate::passwords::PasswordHash;
-use crate::store::credentials::{self, Secrets};
+use crate::passwords::{Line, PasswordHash};
 use crate::store::links::{self, Link, Purpose};
-use crate::store::{attempts, places, sessions};
+use crate::store::{attempts, credentials, places, sessions};
 use beem_caller::Visitor;
 use beem_database::Tx;
 use beem_fault::Result;
-use beem_ids::PrincipalId;
 use beem_proto::identity::v1 as wire;
 use serde_json::json;
 
@@ -27,8 +24,6 @@ struct Proven<'a> {
     hash: &'a PasswordHash,
     proof: Proof,
     visitor: &'a Visitor,
-    place: Place,
-    known: bool,
 }
 
 impl Operations {
@@ -43,43 +38,44 @@ impl Operations {
         let asked = convert::password_reset(asked)?;
         let (user, link) = self.linked(&asked.token, Purpose::Reset).await?;
         let password = activate::owned(asked.password, &user, "password")?;
-        let (id, place) = (user.id, Place::of(visitor.address));
-        let (secrets, known) =
-            self.db.write(|tx| Box::pin(count(tx, id, place))).await?.ok_or_else(invalid)?;
+        // By the link, and not by the user: whoever has the password, and tries codes with it, keeps nobody from this.
+        people::counted(&self.db, &[bucket::link(&asked.token)]).await?;
+        let secrets = credentials::of(self.db.read(), user.id).await?.ok_or_else(invalid)?;
         let now = self.db.clock().now();
         let proof = self.means.judge_code(self.db.read(), &secrets, asked.code, now).await?;
         let proof = proof.filter(|_| user.network.allows(visitor.address)).ok_or_else(invalid)?;
         self.require_enabled(&user).await?;
-        let hash = &self.means.passwords.hash(&user.email.folded(), password.expose()).await?;
-        let proven =
-            &Proven { token: &asked.token, link: &link, user: &user, hash, proof, visitor, place, known };
+        let salt = self.means.new_salt(&self.db, &user).await?;
+        let hash = &self.means.passwords.hash(Line::Link, salt, password.expose()).await?;
+        let proven = &Proven { token: &asked.token, link: &link, user: &user, hash, proof, visitor };
         self.ending_sessions(&user, |tx| Box::pin(self.reset(tx, proven))).await?;
         Ok(wire::ConfirmPasswordResetResponse {})
     }
 
     async fn reset(&self, tx: &Tx<'_>, proven: &Proven<'_>) -> Result<()> {
-        let Proven { token, link, user, hash, proof, visitor, place, known } = proven;
+        let Proven { token, link, user, hash, proof, visitor } = proven;
         if !links::consume(tx, token, link).await? {
             return Err(invalid());
         }
         links::revoke(tx, user.id, Purpose::Renewal).await?;
-        if !proof.consume(tx, user.id).await? || !credentials::set_password(tx, user.id, hash.phc()).await? {
+        if !credentials::set_password(tx, user.id, None, hash.phc()).await?
+            || !proof.consume(tx, user.id).await?
+        {
             return Err(invalid());
         }
         sessions::end_all(tx, user.id, None).await?;
-        sign_in::was_right(tx, user, *place, *known).await?;
+        let place = Place::of(visitor.address);
+        for bucket in [
+            bucket::link(token),
+            bucket::known_sign_in(&user.email.folded(), place),
+            bucket::second_factor(user.id, Some(place)),
+        ] {
+            attempts::forget(tx, bucket.key).await?;
+        }
+        places::remember(tx, user.id, place).await?;
         mails::queue_password_changed(tx, &self.means, user).await?;
         let trail =
             Trail::of_visitor(user, (*visitor).clone(), "ConfirmPasswordReset", Target::User(user.id));
         change::record_done(tx, &trail, None, Some(json!({ "password": "changed" }))).await
     }
-}
-
-/// Counts the code against the user before it is judged.
-async fn count(tx: &Tx<'_>, user: PrincipalId, place: Place) -> Result<Option<(Secrets, bool)>> {
-    let Some(secrets) = credentials::of(tx, user).await? else { return Ok(None) };
-    let known = places::is_known(tx, user, place, tx.now()).await?;
-    let bucket = bucket::second_factor(user, known.then_some(place));
-    attempts::reserve(tx, bucket, Pace::SECOND_FACTOR).await?;
-    Ok(Some((secrets, known)))
 }

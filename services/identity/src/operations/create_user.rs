@@ -1,4 +1,4 @@
-//! CreateUser: invites a person. The address is reserved first, so that no second invitation of it goes on beside; then authz
+//! CreateUser: invites a person. The address is reserved first, so that no second invitation of it goes on beside, and its mail is counted; then authz
 //! judges the roles; then the user is there, with its link and mail, in one transaction with the answer. What authz refuses
 //! frees the address again.
 
@@ -48,7 +48,7 @@ impl Saga for CreateUser {
             let actor = change::actor(run)?;
             let id = Ids::of(run)?.principal;
             let trail = Trail::of(actor, "CreateUser", Target::NewUser(id));
-            change::carry_out(run, &trail, self.create(run, &trail, id)).await
+            change::carry_out_mailing(run, &trail, id, self.create(run, &trail, id)).await
         })
     }
 }
@@ -59,6 +59,7 @@ impl CreateUser {
         run.write("reserve", |tx| {
             Box::pin(async move {
                 users::insert_reserved(tx, &user(tx, trail, id, new), run.id()).await?;
+                change::invitation(tx, trail.account, &new.email).await?;
                 Ok(Some(Vec::new()))
             })
         })

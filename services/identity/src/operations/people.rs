@@ -1,20 +1,25 @@
 //! What the ways of proving who one is have in common: the one refusal that tells nothing, what is counted against guessing,
 //! codes of the second factor, and ending sessions outside of a saga.
 
+use super::change::Trail;
 use super::{Means, Operations};
+use crate::domain::attempts::Pace;
 use crate::domain::{Place, RecoveryHash, SecondFactor, TokenHash, User};
+use crate::passwords::Salt;
 use crate::peers;
-use crate::store::attempts::BucketKey;
+use crate::store::attempts::{self, Bucket, BucketKey, Counted};
 use crate::store::credentials::{self, Secrets};
 use beem_clock::Moment;
-use beem_database::Tx;
+use beem_database::{Database, Tx};
+use beem_events::audit;
 use beem_fault::{Code, Fault, Result};
-use beem_ids::PrincipalId;
+use beem_ids::{AccountId, PrincipalId};
 use futures::future::BoxFuture;
 use sea_orm::ConnectionTrait;
+use std::net::IpAddr;
 
 /// Another change of the user can come between raising its version and the write; more of them in a row do not.
-const TRIES: u32 = 5;
+pub const TRIES: u32 = 5;
 
 /// The one answer to whatever does not prove who somebody is: which part was wrong, and whether there is such an address,
 /// user or link, is not to be told.
@@ -40,49 +45,59 @@ pub fn hidden(fault: Fault) -> Fault {
 
 /// Whatever is counted to slow guessing down.
 pub mod bucket {
-    use super::{BucketKey, Place, PrincipalId, TokenHash};
+    use super::{Bucket, BucketKey, IpAddr, Pace, Place, PrincipalId, TokenHash};
     use data_encoding::HEXLOWER;
 
-    /// Sign-ins from a place, whoever is to be.
-    pub fn address(place: Place) -> BucketKey {
-        BucketKey::of("address", &[&place.to_string()])
+    /// What a sign-in with an address (folded) is counted by: at a place the address is known at by nothing else, so that
+    /// nobody elsewhere, or beside, slows its owner down; from everywhere else together, and by who tries.
+    pub fn sign_in(folded: &str, from: IpAddr, known: bool) -> Vec<Bucket> {
+        if known {
+            return vec![known_sign_in(folded, Place::of(from))];
+        }
+        let by = BucketKey::of("address", &[&Place::site(from).to_string()]);
+        let with = BucketKey::of("sign-in", &[folded]);
+        vec![Bucket { key: by, pace: Pace::ADDRESS }, Bucket { key: with, pace: Pace::SIGN_IN }]
     }
 
-    /// Sign-ins with an address (folded): from each place it is known at, and from everywhere else together, so that
-    /// nobody elsewhere slows its owner down.
-    pub fn sign_in(folded: &str, known: Option<Place>) -> BucketKey {
-        match known {
-            Some(place) => BucketKey::of("sign-in-known", &[folded, &place.to_string()]),
-            None => BucketKey::of("sign-in", &[folded]),
-        }
+    /// Sign-ins with an address (folded) from one place it is known at.
+    pub fn known_sign_in(folded: &str, place: Place) -> Bucket {
+        let key = BucketKey::of("sign-in-known", &[folded, &place.to_string()]);
+        Bucket { key, pace: Pace::SIGN_IN }
     }
 
     /// Second factors of a user who is signing in, likewise.
-    pub fn second_factor(user: PrincipalId, known: Option<Place>) -> BucketKey {
-        match known {
-            Some(place) => BucketKey::of("second-factor-known", &[&user.to_string(), &place.to_string()]),
-            None => BucketKey::of("second-factor", &[&user.to_string()]),
-        }
+    pub fn second_factor(user: PrincipalId, known: Option<Place>) -> Bucket {
+        let user = user.to_string();
+        let key = match known {
+            Some(place) => BucketKey::of("second-factor-known", &[&user, &place.to_string()]),
+            None => BucketKey::of("second-factor", &[&user]),
+        };
+        Bucket { key, pace: Pace::SECOND_FACTOR }
     }
 
     /// Passwords and codes a user who is signed in gives once more.
-    pub fn own(user: PrincipalId) -> BucketKey {
-        BucketKey::of("own", &[&user.to_string()])
+    pub fn own(user: PrincipalId) -> Bucket {
+        Bucket { key: BucketKey::of("own", &[&user.to_string()]), pace: Pace::SECOND_FACTOR }
     }
 
     /// Codes that are to confirm a link.
-    pub fn link(token: &TokenHash) -> BucketKey {
-        BucketKey::of("link", &[&HEXLOWER.encode(token)])
+    pub fn link(token: &TokenHash) -> Bucket {
+        Bucket { key: BucketKey::of("link", &[&HEXLOWER.encode(token)]), pace: Pace::SECOND_FACTOR }
     }
 
-    /// Password resets asked for from a place.
-    pub fn reset_from(place: Place) -> BucketKey {
-        BucketKey::of("reset-from", &[&place.to_string()])
+    /// Passwords to be, put beside a link.
+    pub fn activation(token: &TokenHash) -> Bucket {
+        Bucket { key: BucketKey::of("activation", &[&HEXLOWER.encode(token)]), pace: Pace::ACTIVATION }
     }
 
-    /// Reset mails to an address (folded).
-    pub fn reset_mails(folded: &str) -> BucketKey {
-        BucketKey::of("reset-mails", &[folded])
+    /// Password resets asked for from an address.
+    pub fn reset_from(from: IpAddr) -> Bucket {
+        Bucket { key: BucketKey::of("reset-from", &[&Place::site(from).to_string()]), pace: Pace::RESET }
+    }
+
+    /// Reset mails to an address (folded), in an hour and in a day.
+    pub fn reset_mails(folded: &str) -> [BucketKey; 2] {
+        [BucketKey::of("reset-mails", &[folded]), BucketKey::of("reset-mails-of-a-day", &[folded])]
     }
 }
 
@@ -107,6 +122,16 @@ impl Proof {
 }
 
 impl Means {
+    /// What a user's new password is hashed with: other users of the address share theirs, so that one computation goes on
+    /// judging a sign-in with it. (Two who activate at once may end with two; then a sign-in costs two.)
+    ///
+    /// # Errors
+    /// As the database says.
+    pub(super) async fn new_salt(&self, db: &Database, user: &User) -> Result<Salt> {
+        let shared = credentials::salt_of_another(db.read(), &user.email.folded(), user.id).await?;
+        Ok(shared.unwrap_or_else(|| Salt::draw(db.entropy())))
+    }
+
     /// Why the code is right, if it is. Both kinds are judged in the same way, so that time tells nothing.
     ///
     /// # Errors
@@ -134,7 +159,7 @@ impl Means {
 impl Operations {
     /// Raises the standing's version, so that gateways forget what they know of the user's sessions, and then runs `work`,
     /// which ends them, in one transaction with that version. For what is no saga: done as a whole or not at all, and a
-    /// version too many does no harm.
+    /// version too many does no harm. `work` takes links first, if any, and then locks the user's row.
     ///
     /// # Errors
     /// Those of `work`; `credentials-invalid` for a user that was deleted; `unavailable` or `deadline` when authz is away.
@@ -145,13 +170,9 @@ impl Operations {
     {
         let work = &work;
         for _ in 0..TRIES {
-            let drawn = beem_ids::draw(self.db.clock().now(), self.db.entropy());
-            let effect_key = format!("identity:sessions:{}:{drawn}", user.id);
-            let ended = self.means.authz.end_sessions(effect_key, user.account, user.id, None).await;
-            let version = peers::decode(&ended.map_err(hidden)?)?.credential_version;
+            let version = self.raise_version(user.account, user.id, None).await.map_err(hidden)?;
             let done = self.db.write(|tx| {
                 Box::pin(async move {
-                    // The user's row last: links come before it everywhere.
                     let answer = work(tx).await?;
                     match credentials::note_version(tx, user.id, version).await.map_err(hidden)? {
                         true => Ok(answer),
@@ -167,6 +188,22 @@ impl Operations {
         Err(overtaken())
     }
 
+    /// A new version of the standing, of this moment: what gateways know of the user's sessions is old.
+    ///
+    /// # Errors
+    /// `user-deleted`; `not-found`; `unavailable` or `deadline` when authz is away.
+    pub(super) async fn raise_version(
+        &self,
+        account: AccountId,
+        user: PrincipalId,
+        actor: Option<PrincipalId>,
+    ) -> Result<u64> {
+        let drawn = beem_ids::draw(self.db.clock().now(), self.db.entropy());
+        let effect_key = format!("identity:sessions:{user}:{drawn}");
+        let raised = self.means.authz.end_sessions(effect_key, account, user, actor).await?;
+        Ok(peers::decode(&raised)?.credential_version)
+    }
+
     /// That the user may act at all, as authz says.
     ///
     /// # Errors
@@ -175,4 +212,74 @@ impl Operations {
         let standing = self.means.authz.standing(user.account, user.id).await.map_err(hidden)?;
         if standing.enabled { Ok(()) } else { Err(invalid()) }
     }
+}
+
+/// Counts what is to be judged; what is refused as too early is found by reading alone.
+///
+/// # Errors
+/// `rate-limited` with the seconds to wait.
+pub async fn counted(db: &Database, buckets: &[Bucket]) -> Result<Vec<Counted>> {
+    let now = db.clock().now();
+    for bucket in buckets {
+        attempts::check(db.read(), *bucket, now).await?;
+    }
+    db.write(|tx| {
+        Box::pin(async move {
+            let mut counted = Vec::with_capacity(buckets.len());
+            for bucket in buckets {
+                counted.push(attempts::reserve(tx, *bucket).await?);
+            }
+            Ok(counted)
+        })
+    })
+    .await
+}
+
+/// What was counted was not judged.
+///
+/// # Errors
+/// As the database says.
+pub async fn undo(db: &Database, counted: &[Counted]) -> Result<()> {
+    db.write(|tx| {
+        Box::pin(async move {
+            for counted in counted {
+                attempts::undo(tx, counted).await?;
+            }
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// A person who is known failed to prove it once more, or may not come in: their account is to hear of it.
+///
+/// # Errors
+/// As the database says.
+pub async fn record_failed(db: &Database, trail: &Trail, fault: &Fault) -> Result<()> {
+    db.write(|tx| {
+        let row = trail.row(fault.code.as_str(), None, None);
+        Box::pin(async move { audit::record(tx, row).await.map(drop) })
+    })
+    .await
+}
+
+/// `proof` of a person who is signed in, counted before it is judged. A wrong one stays counted and leaves a row in the
+/// trail; one that was not judged, or stands behind another change for too long, was none.
+///
+/// # Errors
+/// `rate-limited`; those of `proof`.
+pub async fn proven<T>(
+    db: &Database,
+    trail: &Trail,
+    bucket: Bucket,
+    proof: impl Future<Output = Result<T>> + Send,
+) -> Result<T> {
+    let counted = counted(db, &[bucket]).await?;
+    let proven = proof.await;
+    match &proven {
+        Ok(_) => {}
+        Err(fault) if fault.code == Code::CredentialsInvalid => record_failed(db, trail, fault).await?,
+        Err(_) => undo(db, &counted).await?,
+    }
+    proven
 }

@@ -2,9 +2,8 @@
 //! count. The code of the present one is proven, and used up, in the step that takes the user.
 
 use super::change::{self, Target, Trail};
-use super::people::{bucket, invalid};
+use super::people::{self, bucket, invalid};
 use super::{Means, garbled, request};
-use crate::domain::attempts::Pace;
 use crate::domain::{SecondFactor, TotpKey};
 use crate::grpc::convert;
 use crate::store::links::{self, Purpose};
@@ -55,7 +54,8 @@ impl Saga for RenewSecondFactor {
 impl RenewSecondFactor {
     async fn renew(&self, run: &SagaRun, trail: &Trail, actor: &Actor) -> Result<Vec<u8>> {
         if change::begun::<()>(run).await?.is_none() {
-            self.prove(run, actor).await?;
+            let proof = self.judge(run, actor);
+            people::proven(run.db(), trail, bucket::own(actor.principal), proof).await?;
         }
         let session = Some(actor.session.ok_or_else(|| garbled("session"))?);
         let (sealing, id) = (&self.0.sealing, actor.principal);
@@ -78,11 +78,10 @@ impl RenewSecondFactor {
         .await
     }
 
-    /// That it is the user who asks: counted before it is judged.
-    async fn prove(&self, run: &SagaRun, actor: &Actor) -> Result<()> {
+    /// That it is the user who asks.
+    async fn judge(&self, run: &SagaRun, actor: &Actor) -> Result<()> {
         let (means, db, id) = (&self.0, run.db(), actor.principal);
         let code = parse(run.payload())?;
-        db.write(|tx| Box::pin(attempts::reserve(tx, bucket::own(id), Pace::SECOND_FACTOR))).await?;
         let secrets = credentials::of(db.read(), id).await?.ok_or_else(invalid)?;
         let proof = means.judge_code(db.read(), &secrets, code, db.clock().now()).await?;
         let proof = proof.ok_or_else(invalid)?;
@@ -91,7 +90,7 @@ impl RenewSecondFactor {
                 if !proof.consume(tx, id).await? {
                     return Err(invalid());
                 }
-                attempts::forget(tx, bucket::own(id)).await
+                attempts::forget(tx, bucket::own(id).key).await
             })
         })
         .await

@@ -4,8 +4,7 @@
 use super::Operations;
 use super::change::{self, Target, Trail};
 use super::people::bucket;
-use crate::domain::attempts::Pace;
-use crate::domain::{Place, User};
+use crate::domain::User;
 use crate::grpc::convert;
 use crate::mails;
 use crate::store::links::{self, Purpose};
@@ -13,7 +12,7 @@ use crate::store::resets::{self, ResetRequest};
 use crate::store::{attempts, users};
 use beem_caller::Visitor;
 use beem_database::Tx;
-use beem_fault::{Code, Kind, Result};
+use beem_fault::{Code, Result};
 use beem_proto::identity::v1 as wire;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -24,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Requests carried out in one round at most.
 const BATCH: u32 = 100;
+
+/// What could not be carried out is tried again after so long, behind the others.
+const WAIT_MS: i64 = 5_000;
 
 /// A request is given up when it could not be carried out for so long: whoever asked has asked again.
 const PATIENCE_MS: i64 = 60 * 60 * 1000;
@@ -37,10 +39,11 @@ impl Operations {
         asked: &wire::RequestPasswordResetRequest,
     ) -> Result<wire::RequestPasswordResetResponse> {
         let folded = &convert::reset_request(asked)?.folded();
-        let from = bucket::reset_from(Place::of(visitor.address));
+        let from = bucket::reset_from(visitor.address);
+        attempts::check(self.db.read(), from, self.db.clock().now()).await?;
         let written = self.db.write(|tx| {
             Box::pin(async move {
-                attempts::reserve(tx, from, Pace::RESET).await?;
+                attempts::reserve(tx, from).await?;
                 resets::insert(tx, folded, visitor.address, visitor.request).await
             })
         });
@@ -56,26 +59,23 @@ impl Operations {
                 () = cancel.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            if let Err(fault) = self.mail_waiting_resets().await {
+            if let Err(fault) = self.mail_waiting_resets(&cancel).await {
                 tracing::warn!(?fault, "password resets wait");
             }
         }
     }
 
-    async fn mail_waiting_resets(&self) -> Result<()> {
-        for asked in &resets::waiting(self.db.read(), BATCH).await? {
-            let fault = match self.mail_one(asked).await {
-                Ok(()) => continue,
-                Err(fault) => fault,
-            };
+    async fn mail_waiting_resets(&self, cancel: &CancellationToken) -> Result<()> {
+        let waiting = resets::waiting(self.db.read(), self.db.clock().now(), BATCH).await?;
+        for asked in waiting.iter().take_while(|_| !cancel.is_cancelled()) {
+            let Err(fault) = self.mail_one(asked).await else { continue };
+            // Those behind it do not wait for it.
             if self.db.clock().now().ms_since(asked.created) >= PATIENCE_MS {
                 tracing::error!(?fault, "a password reset is given up");
                 self.db.write(|tx| Box::pin(resets::take(tx, asked.id))).await?;
-            } else if matches!(fault.kind(), Kind::Unavailable | Kind::Deadline) {
-                return Err(fault);
             } else {
-                // Those behind it do not wait for it.
                 tracing::warn!(?fault, "a password reset waits");
+                self.db.write(|tx| Box::pin(resets::postpone(tx, asked.id, WAIT_MS))).await?;
             }
         }
         Ok(())
@@ -104,10 +104,8 @@ impl Operations {
 
     async fn mail_reset(&self, tx: &Tx<'_>, asked: &ResetRequest, users: &[User]) -> Result<()> {
         let ours = resets::take(tx, asked.id).await?;
-        if !ours
-            || users.is_empty()
-            || !attempts::another_mail(tx, bucket::reset_mails(&asked.email_folded)).await?
-        {
+        let [hour, day] = bucket::reset_mails(&asked.email_folded);
+        if !ours || users.is_empty() || !attempts::another_mail(tx, hour, day).await? {
             return Ok(());
         }
         for user in users {
@@ -119,7 +117,9 @@ impl Operations {
             mails::queue_password_reset(tx, &self.means, &user, &token).await?;
             let visitor =
                 Visitor { address: asked.address, request: asked.request, user_agent: String::new() };
-            let trail = Trail::of_visitor(&user, visitor, "RequestPasswordReset", Target::User(user.id));
+            // Whoever asked has shown nothing.
+            let target = Target::User(user.id);
+            let trail = Trail::of_somebody(user.account, visitor, "RequestPasswordReset", target);
             change::record_done(tx, &trail, None, None).await?;
         }
         Ok(())

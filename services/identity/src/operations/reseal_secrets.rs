@@ -3,6 +3,7 @@
 //! is left, and only then takes the previous key away.
 
 use super::Operations;
+use crate::store::installation;
 use crate::store::sealed::{self, Column};
 use beem_database::claims;
 use beem_fault::{Code, Fault, Result};
@@ -46,6 +47,10 @@ impl Operations {
             let mut left = claims.left.saturating_add(u64::from(mails.more));
             for column in Column::ALL {
                 left = left.saturating_add(sealed::left(db.read(), sealing, column).await?);
+            }
+            if left == 0 {
+                // From here on this is the key without which nothing starts.
+                installation::note_key(db, key_id).await?;
             }
             // What a round cannot do, another one soon after cannot either: it is busy, or of a key that is gone.
             if left == 0 || round == 0 || Instant::now() >= enough {

@@ -46,7 +46,7 @@ impl Saga for ResendInvitation {
             let actor = change::actor(run)?;
             let id = parse(run.payload())?;
             let trail = Trail::of(actor.clone(), "ResendInvitation", Target::User(id));
-            change::carry_out(run, &trail, self.resend(run, &trail, &actor, id)).await
+            change::carry_out_mailing(run, &trail, id, self.resend(run, &trail, &actor, id)).await
         })
     }
 }
@@ -54,7 +54,7 @@ impl Saga for ResendInvitation {
 impl ResendInvitation {
     async fn resend(&self, run: &SagaRun, trail: &Trail, actor: &Actor, id: PrincipalId) -> Result<Vec<u8>> {
         let judge = |user: &User| judge_invitation(user, Some(actor.principal));
-        change::begin_on(run, actor.account, id, self.0.change_patience, judge).await?;
+        change::begin_mailing(run, actor.account, id, self.0.change_patience, judge).await?;
         let change = PrepareChangeRequest { take_over: true, ..prepared_by(run, actor, id) };
         let standing = &self.0.prepare_change(run, change).await?;
         run.finish(|tx| {

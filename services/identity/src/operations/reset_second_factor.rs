@@ -1,5 +1,5 @@
 //! ResetSecondFactor: an operator lets a user in anew who has lost the second factor. Authz first (it takes every role the
-//! user holds, and whatever gateways know of its sessions is old from then on); then password, second factor, recovery codes
+//! user holds, whatever gateways know of its sessions is old from then on, and it no longer counts as an operator); then password, second factor, recovery codes
 //! and sessions go and a link to activate is mailed, in one transaction.
 
 use super::change::{self, Target, Trail};
@@ -47,7 +47,7 @@ impl Saga for ResetSecondFactor {
             let actor = change::actor(run)?;
             let id = parse(run.payload())?;
             let trail = Trail::of(actor.clone(), "ResetSecondFactor", Target::User(id));
-            change::carry_out(run, &trail, self.reset(run, &trail, &actor, id)).await
+            change::carry_out_mailing(run, &trail, id, self.reset(run, &trail, &actor, id)).await
         })
     }
 }
@@ -55,10 +55,15 @@ impl Saga for ResetSecondFactor {
 impl ResetSecondFactor {
     async fn reset(&self, run: &SagaRun, trail: &Trail, actor: &Actor, id: PrincipalId) -> Result<Vec<u8>> {
         let judge = |user: &User| judge_reset(user, actor.principal);
-        change::begin_on(run, actor.account, id, self.0.change_patience, judge).await?;
+        change::begin_mailing(run, actor.account, id, self.0.change_patience, judge).await?;
         let before = self.0.record_before::<User>(run, actor.account, id).await?;
-        let change =
-            PrepareChangeRequest { take_over: true, end_sessions: true, ..prepared_by(run, actor, id) };
+        // From here on it does not stand in for another operator of users who is to go, until it has activated anew.
+        let change = PrepareChangeRequest {
+            take_over: true,
+            end_sessions: true,
+            deactivate: true,
+            ..prepared_by(run, actor, id)
+        };
         let standing = &self.0.prepare_change(run, change).await?;
         run.finish(|tx| {
             let before = before.clone();

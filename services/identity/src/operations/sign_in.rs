@@ -1,14 +1,15 @@
 //! SignIn: the password. Whoever has the address, one computation judges it, and as many rows are written: a challenge
 //! alone tells the right password from a wrong one.
 
-use super::people::{bucket, invalid};
+use super::people::{self, bucket, invalid};
 use super::{Operations, check_size};
-use crate::domain::attempts::Pace;
 use crate::domain::{Place, User};
 use crate::grpc::convert;
-use crate::passwords::PasswordHash;
-use crate::store::attempts::{self, BucketKey};
-use crate::store::{challenges, credentials, places, users};
+use crate::passwords::{Line, PasswordHash, Salt};
+use crate::store::attempts;
+use crate::store::challenges::{self, Challenge};
+use crate::store::credentials::{self, Secrets};
+use crate::store::{places, users};
 use beem_caller::Visitor;
 use beem_database::Tx;
 use beem_fault::{Fault, Result};
@@ -26,30 +27,31 @@ impl Operations {
     ) -> Result<wire::SignInResponse> {
         check_size(&asked.encode_to_vec())?;
         let asked = convert::sign_in(asked)?;
-        let (folded, place) = (&asked.email.folded(), Place::of(visitor.address));
-        let counted = &self.db.write(|tx| Box::pin(count(tx, folded, place))).await?;
-        let hash = match self.means.passwords.hash(folded, &asked.password).await {
-            Ok(hash) => hash,
+        let (folded, from, now) = (&asked.email.folded(), visitor.address, self.db.clock().now());
+        let known = places::is_known_to_address(self.db.read(), folded, Place::of(from), now).await?;
+        let counted = people::counted(&self.db, &bucket::sign_in(folded, from, known)).await?;
+        let secrets = credentials::of_address(self.db.read(), folded).await?;
+        let hashes = match self.hashes(folded, &secrets, &asked.password).await {
+            Ok(hashes) => hashes,
             Err(fault) => {
                 // It was not judged.
-                self.db.write(|tx| Box::pin(give_back(tx, *counted))).await?;
+                people::undo(&self.db, &counted).await?;
                 return Err(fault);
             }
         };
-        let known = users::of_address(self.db.read(), folded).await?;
-        let secrets = credentials::of_address(self.db.read(), folded).await?;
+        let users = users::of_address(self.db.read(), folded).await?;
         let fits = |user: &&User| {
             let secret = secrets.iter().find(|secret| secret.user == user.id);
-            secret.is_some_and(|secret| hash.is(&secret.password_hash))
-                && user.network.allows(visitor.address)
+            secret.is_some_and(|secret| any_is(&hashes, secret))
+                && user.network.allows(from)
                 && asked.account.is_none_or(|account| account == user.account)
         };
-        let mut fitting = known.iter().filter(fits);
+        let mut fitting = users.iter().filter(fits);
         match (fitting.next(), fitting.next()) {
             (None, _) => Err(invalid()),
             (Some(user), None) => {
-                let hash = &hash;
-                let challenge = self.db.write(|tx| Box::pin(challenge(tx, user, hash))).await?;
+                let (hashes, right) = (&hashes, &Challenge { user: user.id, address: from, known });
+                let challenge = self.db.write(|tx| Box::pin(challenge(tx, right, hashes))).await?;
                 Ok(wire::SignInResponse { challenge })
             }
             (Some(_), Some(_)) => {
@@ -57,40 +59,49 @@ impl Operations {
             }
         }
     }
-}
 
-/// Counts the try before it is judged: from this place, and with this address.
-async fn count(tx: &Tx<'_>, folded: &str, place: Place) -> Result<[BucketKey; 2]> {
-    let known = places::is_known_to_address(tx, folded, place, tx.now()).await?;
-    let (from, with) = (bucket::address(place), bucket::sign_in(folded, known.then_some(place)));
-    attempts::reserve(tx, from, Pace::ADDRESS).await?;
-    attempts::reserve(tx, with, Pace::SIGN_IN).await?;
-    Ok([from, with])
-}
-
-async fn give_back(tx: &Tx<'_>, counted: [BucketKey; 2]) -> Result<()> {
-    for key in counted {
-        attempts::give_back(tx, key).await?;
+    /// The password under every salt there is for the address: one, whoever has it, but for users of several accounts who
+    /// came to two.
+    async fn hashes(&self, folded: &str, secrets: &[Secrets], password: &str) -> Result<Vec<PasswordHash>> {
+        let mut salts: Vec<Salt> = secrets.iter().filter_map(|s| Salt::of(&s.password_hash)).collect();
+        salts.sort_unstable();
+        salts.dedup();
+        if salts.is_empty() {
+            salts.push(Salt::of_nobody(&self.means.sealing, folded));
+        }
+        let mut hashes = Vec::with_capacity(salts.len());
+        for salt in salts {
+            hashes.push(self.means.passwords.hash(Line::SignIn, salt, password).await?);
+        }
+        Ok(hashes)
     }
-    Ok(())
+}
+
+fn any_is(hashes: &[PasswordHash], secrets: &Secrets) -> bool {
+    hashes.iter().any(|hash| hash.is(&secrets.password_hash))
 }
 
 /// For the user as it is now: the password may have been changed while it was judged.
-async fn challenge(tx: &Tx<'_>, user: &User, hash: &PasswordHash) -> Result<String> {
-    let secrets = credentials::locked(tx, user.id).await?;
-    if !secrets.is_some_and(|secrets| hash.is(&secrets.password_hash)) {
+async fn challenge(tx: &Tx<'_>, right: &Challenge, hashes: &[PasswordHash]) -> Result<String> {
+    let secrets = credentials::locked(tx, right.user).await?;
+    if !secrets.is_some_and(|secrets| any_is(hashes, &secrets)) {
         return Err(invalid());
     }
-    challenges::issue(tx, user.id).await.map(|token| token.expose().to_owned())
+    challenges::issue(tx, right).await.map(|token| token.expose().to_owned())
 }
 
-/// A sign-in, or what counts like one, was right: nobody is slowed down for it, and the place is known from now on.
+/// The sign-in that began with this challenge was right: what was counted for it is not any more. Others' tries are, and
+/// whoever waits because of them goes on waiting.
 ///
 /// # Errors
 /// As the database says.
-pub async fn was_right(tx: &Tx<'_>, user: &User, place: Place, known: bool) -> Result<()> {
-    attempts::give_back(tx, bucket::address(place)).await?;
-    attempts::forget(tx, bucket::sign_in(&user.email.folded(), known.then_some(place))).await?;
-    attempts::forget(tx, bucket::second_factor(user.id, known.then_some(place))).await?;
-    places::remember(tx, user.id, place).await
+pub async fn was_right(tx: &Tx<'_>, user: &User, challenge: &Challenge) -> Result<()> {
+    for bucket in bucket::sign_in(&user.email.folded(), challenge.address, challenge.known) {
+        if challenge.known {
+            attempts::forget(tx, bucket.key).await?;
+        } else {
+            attempts::give_back(tx, bucket.key).await?;
+        }
+    }
+    Ok(())
 }

@@ -15,8 +15,8 @@ pub enum By {
     Installation,
     /// A proven caller.
     Actor(Actor),
-    /// A user, proven by a public method itself.
-    Visitor { user: PrincipalId, email: String, visitor: Visitor },
+    /// Whoever called a public method: the user it has shown to be, by id and address, or nobody known.
+    Visitor { user: Option<(PrincipalId, String)>, visitor: Visitor },
 }
 
 /// One write as the audit trail tells it.
@@ -46,17 +46,28 @@ impl Trail {
     /// Of a user who is not signed in, but has shown who it is.
     #[must_use]
     pub fn of_visitor(user: &User, visitor: Visitor, action: &'static str, target: Target) -> Self {
-        let by = By::Visitor { user: user.id, email: user.email.as_str().to_owned(), visitor };
+        let by = By::Visitor { user: Some((user.id, user.email.as_str().to_owned())), visitor };
         Self { by, action, target, account: user.account }
+    }
+
+    /// Of somebody who has shown nothing: what happened to the user is not the user's doing.
+    #[must_use]
+    pub const fn of_somebody(
+        account: AccountId,
+        visitor: Visitor,
+        action: &'static str,
+        target: Target,
+    ) -> Self {
+        Self { by: By::Visitor { user: None, visitor }, action, target, account }
     }
 
     /// The principal who did it; none for the installation.
     #[must_use]
     pub const fn principal(&self) -> Option<PrincipalId> {
         match &self.by {
-            By::Installation => None,
+            By::Installation | By::Visitor { user: None, .. } => None,
             By::Actor(actor) => Some(actor.principal),
-            By::Visitor { user, .. } => Some(*user),
+            By::Visitor { user: Some((user, _)), .. } => Some(*user),
         }
     }
 }
@@ -87,14 +98,14 @@ impl Trail {
 impl By {
     fn describe(&self) -> Value {
         match self {
-            Self::Installation => json!({ "kind": "INSTALLATION" }),
+            Self::Installation | Self::Visitor { user: None, .. } => json!({ "kind": "INSTALLATION" }),
             Self::Actor(actor) => json!({
                 "principalId": actor.principal.to_string(),
                 "kind": actor.kind.as_str(),
                 "name": actor.name,
                 "standingVersion": actor.standing_version,
             }),
-            Self::Visitor { user, email, .. } => json!({
+            Self::Visitor { user: Some((user, email)), .. } => json!({
                 "principalId": user.to_string(),
                 "kind": PrincipalKind::User.as_str(),
                 "name": email,

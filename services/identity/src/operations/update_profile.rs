@@ -23,6 +23,10 @@ impl Operations {
             Ok(patch) => patch,
             Err(fault) => return Outcome { result: Err(fault), replayed: false },
         };
+        let _entered = match self.let_in(UPDATE_PROFILE, Some(Target::User(actor.principal)), actor) {
+            Ok(entered) => entered,
+            Err(fault) => return Outcome { result: Err(fault), replayed: false },
+        };
         let key = RequestKey {
             principal: actor.principal.to_string(),
             rpc: UPDATE_PROFILE.to_owned(),

@@ -1,11 +1,13 @@
 //! Tries counted, in buckets whose keys are hashes: whether an address that was tried belongs to anybody is not to be read
 //! here. A try is counted before it is judged; who was right gives it back.
 
-use crate::domain::attempts::{FORGOTTEN_MS, Pace, Tries, another_reset_mail};
+use crate::domain::attempts::{
+    FORGOTTEN_MS, INVITATION_MAILS, Pace, Tries, another_mail as another_mail_of, another_reset_mail,
+};
 use beem_clock::Moment;
 use beem_database::{Database, OrFault as _, Sql as _, Tx};
 use beem_fault::{Code, Fault, Result};
-use sea_orm::QueryResult;
+use sea_orm::{ConnectionTrait, QueryResult};
 use sha2::{Digest as _, Sha256};
 
 /// Names a bucket.
@@ -30,25 +32,66 @@ impl BucketKey {
     }
 }
 
+/// What is counted, and how it slows down.
+#[derive(Clone, Copy)]
+pub struct Bucket {
+    pub key: BucketKey,
+    pub pace: Pace,
+}
+
+/// A try that was counted.
+#[derive(Clone, Copy)]
+pub struct Counted {
+    key: BucketKey,
+    before: Tries,
+    after: Tries,
+}
+
+/// That a try would not come too early. Only reads: what is refused here costs no transaction that writes.
+///
+/// # Errors
+/// `rate-limited` with the seconds to wait.
+pub async fn check(on: &impl ConnectionTrait, bucket: Bucket, now: Moment) -> Result<()> {
+    let sql = "SELECT failures, next_ms, updated_ms FROM attempts WHERE key = $1";
+    let row = on.row(sql, vec![bucket.key.value()]).await?;
+    let tries = row.as_ref().map(read).transpose()?;
+    Pace::wait(tries, now).map_err(too_early)
+}
+
 /// Counts one more try, or says that it comes too early.
 ///
 /// # Errors
-/// `rate-limited` with the seconds to wait: then nothing is counted.
-pub async fn reserve(tx: &Tx<'_>, key: BucketKey, pace: Pace) -> Result<()> {
-    let tries = locked(tx, key).await?;
-    let counted = pace.reserve(Some(tries), tx.now()).map_err(|wait_ms| {
-        let seconds = u32::try_from(wait_ms.saturating_add(999) / 1000).unwrap_or(u32::MAX);
-        Fault::new(Code::RateLimited, "too many attempts, wait before the next one").retry_after_s(seconds)
-    })?;
-    write(tx, key, counted).await
+/// As [`check`]: then nothing is counted.
+pub async fn reserve(tx: &Tx<'_>, bucket: Bucket) -> Result<Counted> {
+    let before = locked(tx, bucket.key).await?;
+    let after = bucket.pace.reserve(Some(before), tx.now()).map_err(too_early)?;
+    write(tx, bucket.key, after).await?;
+    Ok(Counted { key: bucket.key, before, after })
 }
 
-/// One try less: it was right. The next one need not wait.
+fn too_early(wait_ms: i64) -> Fault {
+    let seconds = u32::try_from(wait_ms.saturating_add(999) / 1000).unwrap_or(u32::MAX);
+    Fault::new(Code::RateLimited, "too many attempts, wait before the next one").retry_after_s(seconds)
+}
+
+/// As if the try had not been: it was right, or was not judged. Whoever waits because of others goes on waiting.
+///
+/// # Errors
+/// As the database says.
+pub async fn undo(tx: &Tx<'_>, counted: &Counted) -> Result<()> {
+    let Counted { key, before, after } = counted;
+    if locked(tx, *key).await? == *after {
+        return write(tx, *key, *before).await;
+    }
+    give_back(tx, *key).await
+}
+
+/// One try less: it was right. What the others wait for stays.
 ///
 /// # Errors
 /// As the database says.
 pub async fn give_back(tx: &Tx<'_>, key: BucketKey) -> Result<()> {
-    let sql = "UPDATE attempts SET failures = failures - 1, next_ms = 0 WHERE key = $1 AND failures > 0";
+    let sql = "UPDATE attempts SET failures = failures - 1 WHERE key = $1 AND failures > 0";
     tx.run(sql, vec![key.value()]).await.map(drop)
 }
 
@@ -60,16 +103,44 @@ pub async fn forget(tx: &Tx<'_>, key: BucketKey) -> Result<()> {
     tx.run("DELETE FROM attempts WHERE key = $1", vec![key.value()]).await.map(drop)
 }
 
-/// Counts one more reset mail; false when there were enough for this hour.
+/// Counts one more reset mail; false when there were enough for this hour or this day.
 ///
 /// # Errors
 /// As the database says.
-pub async fn another_mail(tx: &Tx<'_>, key: BucketKey) -> Result<bool> {
-    let sent = locked(tx, key).await?;
-    match another_reset_mail(Some(sent), tx.now()) {
+pub async fn another_mail(tx: &Tx<'_>, hour: BucketKey, day: BucketKey) -> Result<bool> {
+    let sent = (locked(tx, hour).await?, locked(tx, day).await?);
+    match another_reset_mail(Some(sent.0), Some(sent.1), tx.now()) {
         None => Ok(false),
-        Some(counted) => write(tx, key, counted).await.map(|()| true),
+        Some(counted) => {
+            write(tx, hour, counted.0).await?;
+            write(tx, day, counted.1).await.map(|()| true)
+        }
     }
+}
+
+/// Counts one more invitation.
+///
+/// # Errors
+/// `rate-limited` with the seconds to wait when there were enough for this hour: then nothing is counted.
+pub async fn reserve_invitation(tx: &Tx<'_>, key: BucketKey) -> Result<()> {
+    let sent = locked(tx, key).await?;
+    match another_mail_of(Some(sent), INVITATION_MAILS, tx.now()) {
+        Some(counted) => write(tx, key, counted).await,
+        None => {
+            let seconds = sent.next.ms_since(tx.now()).saturating_add(999) / 1000;
+            let much = "the address was invited, or its second factor reset, often enough for this hour";
+            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+            Err(Fault::new(Code::RateLimited, much).retry_after_s(seconds))
+        }
+    }
+}
+
+/// One invitation less: it was refused after all. The hour goes on.
+///
+/// # Errors
+/// As the database says.
+pub async fn give_invitation_back(tx: &Tx<'_>, key: BucketKey) -> Result<()> {
+    give_back(tx, key).await
 }
 
 /// The bucket, made if it was not there, and locked: two tries at once are counted one after the other.
@@ -97,7 +168,7 @@ async fn write(tx: &Tx<'_>, key: BucketKey, tries: Tries) -> Result<()> {
     tx.run(sql, values).await.map(drop)
 }
 
-/// Forgets at most `max` buckets that nobody has tried for a day; how many it was.
+/// Forgets at most `max` buckets in which nothing was counted for a day; how many it was.
 ///
 /// # Errors
 /// As the database says.

@@ -62,11 +62,20 @@ pub async fn is_taken(on: &impl ConnectionTrait, table: Table, id: Uuid) -> Resu
     Ok(on.row(&sql, vec![id.into()]).await?.is_some())
 }
 
-/// Gives it back; whether the saga had it.
+/// Gives it back; whether the saga had it. A user takes over the greatest version that was noted meanwhile by changes that
+/// took nothing: all that the saga wrote is there with it, so gateways may keep what they read under that.
 ///
 /// # Errors
 /// As the database says.
 pub async fn give_back(tx: &Tx<'_>, table: Table, id: Uuid, saga: Uuid) -> Result<bool> {
-    let sql = format!("UPDATE {} SET changing = NULL WHERE id = $1 AND changing = $2", table.name());
+    let versions = match table {
+        Table::Users => {
+            ", noted_version = 0, credential_version =
+             CASE WHEN noted_version > credential_version THEN noted_version ELSE credential_version END"
+        }
+        Table::Accounts | Table::Clients => "",
+    };
+    let sql =
+        format!("UPDATE {} SET changing = NULL{versions} WHERE id = $1 AND changing = $2", table.name());
     Ok(tx.run(&sql, vec![id.into(), saga.into()]).await? == 1)
 }

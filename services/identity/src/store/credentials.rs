@@ -3,6 +3,7 @@
 
 use super::challenges;
 use crate::domain::{RECOVERY_CODES, RecoveryHash, TotpKey, draw_recovery_code};
+use crate::passwords::{Salt, digest};
 use beem_database::{Backend, OrFault as _, Sql as _, Tx};
 use beem_fault::{Fault, Result};
 use beem_ids::PrincipalId;
@@ -91,6 +92,19 @@ pub async fn of_address(on: &impl ConnectionTrait, folded: &str) -> Result<Vec<S
     rows.iter().map(Secrets::read).collect()
 }
 
+/// The salt that another user of the address (folded) has; None when there is none.
+///
+/// # Errors
+/// As the database says.
+pub async fn salt_of_another(
+    on: &impl ConnectionTrait,
+    folded: &str,
+    user: PrincipalId,
+) -> Result<Option<Salt>> {
+    let others = of_address(on, folded).await?;
+    Ok(others.iter().filter(|other| other.user != user).find_map(|other| Salt::of(&other.password_hash)))
+}
+
 /// What makes a second factor count.
 pub struct NewFactor<'a> {
     pub key: &'a TotpKey,
@@ -132,22 +146,32 @@ pub async fn renew(
     user: PrincipalId,
     factor: &NewFactor<'_>,
 ) -> Result<bool> {
-    challenges::revoke_all(tx, user).await?;
     let sql = "UPDATE users SET totp = $2, totp_step = $3
                WHERE id = $1 AND made AND deleted_ms IS NULL AND totp IS NOT NULL";
     let sealed = sealing.seal(&users_totp(user), factor.key.bytes(), tx.entropy());
-    Ok(tx.run(sql, vec![user.0.into(), sealed.into(), factor.step.into()]).await? == 1)
+    let renewed = tx.run(sql, vec![user.0.into(), sealed.into(), factor.step.into()]).await? == 1;
+    challenges::revoke_all(tx, user).await?;
+    Ok(renewed)
 }
 
-/// An active user's password is another from now on; false when it is not active any more.
+/// An active user's password is another from now on, in place of the one that `proven` is the digest of (None: whichever it
+/// is); false when it is not that any more, or the user is not active any more.
 ///
 /// # Errors
 /// As the database says.
-pub async fn set_password(tx: &Tx<'_>, user: PrincipalId, password_hash: &str) -> Result<bool> {
-    challenges::revoke_all(tx, user).await?;
-    let sql = "UPDATE users SET password_hash = $2
-               WHERE id = $1 AND made AND deleted_ms IS NULL AND password_hash IS NOT NULL";
-    Ok(tx.run(sql, vec![user.0.into(), password_hash.into()]).await? == 1)
+pub async fn set_password(
+    tx: &Tx<'_>,
+    user: PrincipalId,
+    proven: Option<&str>,
+    password_hash: &str,
+) -> Result<bool> {
+    let Some(secrets) = locked(tx, user).await? else { return Ok(false) };
+    if proven.is_some_and(|proven| digest(&secrets.password_hash) != proven) {
+        return Ok(false);
+    }
+    tx.run("UPDATE users SET password_hash = $2 WHERE id = $1", vec![user.0.into(), password_hash.into()])
+        .await?;
+    challenges::revoke_all(tx, user).await.map(|()| true)
 }
 
 /// Takes password, second factor, recovery codes and what was begun with them away. Whether it is to activate anew is the
@@ -156,10 +180,10 @@ pub async fn set_password(tx: &Tx<'_>, user: PrincipalId, password_hash: &str) -
 /// # Errors
 /// As the database says.
 pub async fn clear(tx: &Tx<'_>, user: PrincipalId) -> Result<()> {
-    challenges::revoke_all(tx, user).await?;
-    tx.run("DELETE FROM recovery_codes WHERE user_id = $1", vec![user.0.into()]).await?;
     let sql = "UPDATE users SET password_hash = NULL, totp = NULL WHERE id = $1";
-    tx.run(sql, vec![user.0.into()]).await.map(drop)
+    tx.run(sql, vec![user.0.into()]).await?;
+    challenges::revoke_all(tx, user).await?;
+    tx.run("DELETE FROM recovery_codes WHERE user_id = $1", vec![user.0.into()]).await.map(drop)
 }
 
 /// Uses a step up; false when it, or a later one, was used meanwhile.
@@ -218,12 +242,13 @@ pub async fn signed_in(tx: &Tx<'_>, user: PrincipalId, address: IpAddr) -> Resul
     tx.run(sql, vec![user.0.into(), tx.now().unix_ms().into(), address.to_string().into()]).await.map(drop)
 }
 
-/// Notes the standing's credential version of a change that took nothing, in the transaction that carries it out. False
-/// when a later version is noted already: then gateways may keep what they read under that, so this change needs a version
-/// of its own. While a saga changes the user, the saga's end notes one.
+/// Notes the standing's credential version of a change that took nothing, in the transaction that carries it out, and locks
+/// the user's row. False when a later version is noted already: then gateways may keep what they read under that, so this
+/// change needs a version of its own. While a saga changes the user, gateways keep nothing of it; the version counts from
+/// the saga's end on (see `changing::give_back`).
 ///
 /// # Errors
-/// As the database says.
+/// `not-found`; as the database says.
 pub async fn note_version(tx: &Tx<'_>, user: PrincipalId, version: u64) -> Result<bool> {
     let lock = match tx.backend() {
         Backend::Postgres => " FOR UPDATE",
@@ -235,9 +260,9 @@ pub async fn note_version(tx: &Tx<'_>, user: PrincipalId, version: u64) -> Resul
     if row.try_get::<i64>("", "credential_version").or_fault()? >= version {
         return Ok(false);
     }
-    if row.try_get::<Option<Uuid>>("", "changing").or_fault()?.is_none() {
-        let sql = "UPDATE users SET credential_version = $2 WHERE id = $1";
-        tx.run(sql, vec![user.0.into(), version.into()]).await?;
-    }
-    Ok(true)
+    let sql = match row.try_get::<Option<Uuid>>("", "changing").or_fault()? {
+        None => "UPDATE users SET credential_version = $2 WHERE id = $1",
+        Some(_) => "UPDATE users SET noted_version = $2 WHERE id = $1 AND noted_version < $2",
+    };
+    tx.run(sql, vec![user.0.into(), version.into()]).await.map(|_| true)
 }

@@ -71,7 +71,7 @@ const PEOPLE: Migration = Migration {
             email TEXT NOT NULL, email_folded TEXT NOT NULL,
             first_name TEXT NOT NULL, last_name TEXT NOT NULL, network_whitelist TEXT NOT NULL,
             made BOOLEAN NOT NULL, password_hash TEXT, totp BYTEA, totp_step BIGINT NOT NULL,
-            credential_version BIGINT NOT NULL, changing UUID,
+            credential_version BIGINT NOT NULL, noted_version BIGINT NOT NULL DEFAULT 0, changing UUID,
             created_by UUID, created_ms BIGINT NOT NULL, activated_ms BIGINT, deleted_ms BIGINT,
             signed_in_ms BIGINT, signed_in_address TEXT,
             CHECK ((password_hash IS NULL) = (totp IS NULL)));
@@ -79,6 +79,7 @@ const PEOPLE: Migration = Migration {
         CREATE INDEX users_sign_in ON users (email_folded) WHERE deleted_ms IS NULL;
         CREATE INDEX users_listed ON users (account_id, created_ms, id) WHERE deleted_ms IS NULL AND made;
         ALTER TABLE accounts ADD COLUMN owner_id UUID;
+        ALTER TABLE installation ADD COLUMN sealing_key TEXT;
         CREATE TABLE links (
             token_hash BYTEA PRIMARY KEY, user_id UUID NOT NULL REFERENCES users (id),
             purpose TEXT NOT NULL CHECK (purpose IN ('ACTIVATION', 'RESET', 'RENEWAL')),
@@ -91,6 +92,7 @@ const PEOPLE: Migration = Migration {
             PRIMARY KEY (user_id, code_hash));
         CREATE TABLE challenges (
             token_hash BYTEA PRIMARY KEY, user_id UUID NOT NULL REFERENCES users (id),
+            address TEXT NOT NULL, known BOOLEAN NOT NULL,
             created_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL, failures BIGINT NOT NULL);
         CREATE INDEX challenges_expired ON challenges (expires_ms);
         CREATE TABLE sessions (
@@ -109,14 +111,15 @@ const PEOPLE: Migration = Migration {
         CREATE INDEX known_places_old ON known_places (used_ms);
         CREATE TABLE reset_requests (
             id UUID PRIMARY KEY, email_folded TEXT NOT NULL, address TEXT NOT NULL, request_id TEXT NOT NULL,
-            created_ms BIGINT NOT NULL);",
+            created_ms BIGINT NOT NULL, next_ms BIGINT NOT NULL);
+        CREATE INDEX reset_requests_next ON reset_requests (next_ms, id);",
     sqlite: "
         CREATE TABLE users (
             id BLOB PRIMARY KEY, account_id BLOB NOT NULL REFERENCES accounts (id),
             email TEXT NOT NULL, email_folded TEXT NOT NULL,
             first_name TEXT NOT NULL, last_name TEXT NOT NULL, network_whitelist TEXT NOT NULL,
             made INTEGER NOT NULL, password_hash TEXT, totp BLOB, totp_step INTEGER NOT NULL,
-            credential_version INTEGER NOT NULL, changing BLOB,
+            credential_version INTEGER NOT NULL, noted_version INTEGER NOT NULL DEFAULT 0, changing BLOB,
             created_by BLOB, created_ms INTEGER NOT NULL, activated_ms INTEGER, deleted_ms INTEGER,
             signed_in_ms INTEGER, signed_in_address TEXT,
             CHECK ((password_hash IS NULL) = (totp IS NULL))) STRICT;
@@ -124,6 +127,7 @@ const PEOPLE: Migration = Migration {
         CREATE INDEX users_sign_in ON users (email_folded) WHERE deleted_ms IS NULL;
         CREATE INDEX users_listed ON users (account_id, created_ms, id) WHERE deleted_ms IS NULL AND made;
         ALTER TABLE accounts ADD COLUMN owner_id BLOB;
+        ALTER TABLE installation ADD COLUMN sealing_key TEXT;
         CREATE TABLE links (
             token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL REFERENCES users (id),
             purpose TEXT NOT NULL CHECK (purpose IN ('ACTIVATION', 'RESET', 'RENEWAL')),
@@ -136,6 +140,7 @@ const PEOPLE: Migration = Migration {
             PRIMARY KEY (user_id, code_hash)) STRICT;
         CREATE TABLE challenges (
             token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL REFERENCES users (id),
+            address TEXT NOT NULL, known INTEGER NOT NULL,
             created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, failures INTEGER NOT NULL) STRICT;
         CREATE INDEX challenges_expired ON challenges (expires_ms);
         CREATE TABLE sessions (
@@ -154,5 +159,6 @@ const PEOPLE: Migration = Migration {
         CREATE INDEX known_places_old ON known_places (used_ms);
         CREATE TABLE reset_requests (
             id BLOB PRIMARY KEY, email_folded TEXT NOT NULL, address TEXT NOT NULL, request_id TEXT NOT NULL,
-            created_ms INTEGER NOT NULL) STRICT;",
+            created_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL) STRICT;
+        CREATE INDEX reset_requests_next ON reset_requests (next_ms, id);",
 };

@@ -19,11 +19,21 @@ pub struct ResetRequest {
     pub created: Moment,
 }
 
+/// Requests that wait at most: as many as the task carries out in minutes, and more than anybody but an attacker asks for.
+const MOST_WAITING: i64 = 10_000;
+
+/// Writes one down, if not too many wait already: whoever asks is not told.
+///
 /// # Errors
 /// As the database says.
 pub async fn insert(tx: &Tx<'_>, email_folded: &str, address: IpAddr, request: RequestId) -> Result<()> {
-    let sql = "INSERT INTO reset_requests (id, email_folded, address, request_id, created_ms)
-               VALUES ($1, $2, $3, $4, $5)";
+    let waiting = tx.row("SELECT count(*) AS n FROM reset_requests", vec![]).await?;
+    let waiting = waiting.map(|row| row.try_get::<i64>("", "n").or_fault()).transpose()?.unwrap_or_default();
+    if waiting >= MOST_WAITING {
+        return Ok(());
+    }
+    let sql = "INSERT INTO reset_requests (id, email_folded, address, request_id, created_ms, next_ms)
+               VALUES ($1, $2, $3, $4, $5, $5)";
     let values = vec![
         beem_ids::draw(tx.now(), tx.entropy()).into(),
         email_folded.into(),
@@ -34,14 +44,25 @@ pub async fn insert(tx: &Tx<'_>, email_folded: &str, address: IpAddr, request: R
     tx.run(sql, values).await.map(drop)
 }
 
-/// The oldest, at most `max`.
+/// Those whose turn it is, the oldest first, at most `max`.
 ///
 /// # Errors
 /// As the database says.
-pub async fn waiting(on: &impl ConnectionTrait, max: u32) -> Result<Vec<ResetRequest>> {
-    let sql =
-        "SELECT id, email_folded, address, request_id, created_ms FROM reset_requests ORDER BY id LIMIT $1";
-    on.rows(sql, vec![i64::from(max).into()]).await?.iter().map(read).collect()
+pub async fn waiting(on: &impl ConnectionTrait, now: Moment, max: u32) -> Result<Vec<ResetRequest>> {
+    let sql = "SELECT id, email_folded, address, request_id, created_ms FROM reset_requests
+               WHERE next_ms <= $1 ORDER BY next_ms, id LIMIT $2";
+    on.rows(sql, vec![now.unix_ms().into(), i64::from(max).into()]).await?.iter().map(read).collect()
+}
+
+/// It could not be carried out: its turn comes again later, and those behind it come first.
+///
+/// # Errors
+/// As the database says.
+pub async fn postpone(tx: &Tx<'_>, id: Uuid, wait_ms: i64) -> Result<()> {
+    let next_ms = tx.now().plus_ms(wait_ms).unix_ms();
+    tx.run("UPDATE reset_requests SET next_ms = $2 WHERE id = $1", vec![id.into(), next_ms.into()])
+        .await
+        .map(drop)
 }
 
 /// It is carried out; false when another process has done so.

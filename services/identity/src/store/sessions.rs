@@ -35,7 +35,7 @@ pub async fn insert(tx: &Tx<'_>, session: &Session) -> Result<Token> {
         used_ms: session.used.unix_ms(),
         address: session.address.to_string(),
         user_agent: session.user_agent.clone(),
-        ended_ms: None,
+        ended_ms: session.ended.map(Moment::unix_ms),
     };
     let row = row.into_active_model().reset_all();
     Entity::insert(row).exec_without_returning(tx).await.or_fault().map(|_| token)
@@ -184,5 +184,6 @@ fn from_row(row: Model) -> Result<Session> {
         used: Moment::from_unix_ms(row.used_ms),
         address: row.address.parse().map_err(|_| super::garbled("session's address"))?,
         user_agent: row.user_agent,
+        ended: row.ended_ms.map(Moment::from_unix_ms),
     })
 }

@@ -110,6 +110,16 @@ pub async fn forget_reserved(tx: &Tx<'_>, id: PrincipalId, saga: Uuid) -> Result
     Ok(tx.run(sql, vec![id.0.into(), saga.into()]).await? == 1)
 }
 
+/// The address (folded) of the user that the saga has taken or reserved; None when it has not.
+///
+/// # Errors
+/// As the database says.
+pub async fn address_taken_by(tx: &Tx<'_>, id: PrincipalId, saga: Uuid) -> Result<Option<String>> {
+    let sql = "SELECT email_folded FROM users WHERE id = $1 AND changing = $2";
+    let row = tx.row(sql, vec![id.0.into(), saga.into()]).await?;
+    row.map(|row| row.try_get("", "email_folded").or_fault()).transpose()
+}
+
 /// Writes names, network list, credential version and deletion as they are now, for the saga that took the user.
 ///
 /// # Errors

@@ -1,12 +1,13 @@
 //! Activations: the link, the password, the second factor, and what becomes of each when it is not right, not in time or not
 //! alone.
 
+use crate::clients::mask;
 use crate::on_both;
 use crate::people::{
-    PASSWORD, activate, active, colleague, confirm, delete_user, enable, hashes, invite, invited,
-    known_token, totp, wrong_code,
+    CONFIRM, ELSEWHERE, HOME, PASSWORD, Person, activate, active, colleague, confirm, delete_user, enable,
+    hashes, invite, invited, known_token, sign_in, totp, update_user, wrong_code,
 };
-use crate::rig::{Reached, Rig};
+use crate::rig::{Answer, Reached, Rig};
 use beem_events::audit::unpushed;
 use beem_proto::identity::v1 as wire;
 
@@ -20,6 +21,10 @@ on_both!(
     two_confirms_at_once_activate_once,
     a_disabled_and_a_deleted_user_cannot_activate,
     killed_between_authz_and_identity_it_is_done_again,
+    a_link_is_activated_five_times_and_then_slowly,
+    a_link_counts_only_from_the_users_network,
+    whoever_activated_is_known_there,
+    users_of_one_address_share_a_salt_unless_they_came_at_once,
 );
 
 async fn status(rig: &Rig, person: &crate::people::Person) -> String {
@@ -215,4 +220,78 @@ async fn killed_between_authz_and_identity_it_is_done_again(mut rig: Rig) {
     assert_eq!(status(&rig, &person).await, "ACTIVE");
     let rows = unpushed(&rig.identity.db, 100).await.unwrap();
     assert_eq!(rows.iter().filter(|r| r.row.action == "ConfirmActivation").count(), 1);
+}
+
+async fn a_link_is_activated_five_times_and_then_slowly(rig: Rig) {
+    let (_, token) = invited(&rig, "a", "a@example.com").await;
+    let (_, other) = invited(&rig, "b", "b@example.com").await;
+    for _ in 0..5 {
+        activate(&rig, &token, PASSWORD).await.unwrap();
+    }
+    let hashed = hashes(&rig);
+    let early = activate(&rig, &token, PASSWORD).await.unwrap_err();
+    assert_eq!((early.code(), early.fault.retry_after_s), ("rate-limited", Some(1)));
+    assert_eq!(hashes(&rig), hashed, "no password is hashed for it");
+    activate(&rig, &other, PASSWORD).await.unwrap();
+    rig.clock.advance_ms(1_000);
+    // What was not judged is not counted.
+    rig.gate.close();
+    for _ in 0..3 {
+        assert_eq!(activate(&rig, &token, PASSWORD).await.unwrap_err().code(), "unavailable");
+    }
+    rig.gate.open();
+    activate(&rig, &token, PASSWORD).await.unwrap();
+    assert_eq!(activate(&rig, &token, PASSWORD).await.unwrap_err().fault.retry_after_s, Some(2));
+}
+
+async fn a_link_counts_only_from_the_users_network(rig: Rig) {
+    let (person, token) = invited(&rig, "a", "a@example.com").await;
+    let patch = wire::UpdateUserRequest {
+        network_whitelist: vec!["203.0.113.0/24".into()],
+        present: mask(&["network_whitelist"]),
+        ..wire::UpdateUserRequest::default()
+    };
+    update_user(&rig, "n", &person, patch).await;
+    let secret = activate(&rig, &token, PASSWORD).await.unwrap().secret;
+    let code = totp(&secret, rig.clock.now().unix_s());
+    let asked = wire::ConfirmActivationRequest { token: token.clone(), code: code.clone() };
+    let outside: Result<Answer<wire::ConfirmActivationResponse>, _> =
+        rig.visit(ELSEWHERE, CONFIRM, asked).await;
+    assert_eq!(outside.unwrap_err().code(), "credentials-invalid");
+    assert_eq!(status(&rig, &person).await, "INVITED");
+    confirm(&rig, &token, &code).await.unwrap();
+}
+
+async fn whoever_activated_is_known_there(rig: Rig) {
+    let person = active(&rig, "a", "a@example.com").await;
+    for n in 0..12 {
+        let asked = wire::SignInRequest { password: "a wrong one".into(), ..person.sign_in_request() };
+        sign_in(&rig, &format!("198.51.77.{n}"), asked).await.unwrap_err();
+    }
+    assert_eq!(person.challenge(&rig, ELSEWHERE).await.unwrap_err().code(), "rate-limited");
+    person.sign_in(&rig, HOME).await.unwrap();
+}
+
+async fn users_of_one_address_share_a_salt_unless_they_came_at_once(rig: Rig) {
+    let costs = async |person: &Person| {
+        rig.clock.advance_ms(30_000);
+        let hashed = hashes(&rig);
+        let asked = wire::SignInRequest { account_id: person.account.clone(), ..person.sign_in_request() };
+        let challenge = sign_in(&rig, HOME, asked).await.unwrap();
+        crate::people::pass(&rig, HOME, &challenge, &person.code(&rig)).await.unwrap();
+        hashes(&rig) - hashed
+    };
+    let (one, other) =
+        (active(&rig, "a", "shared@example.com").await, active(&rig, "b", "shared@example.com").await);
+    assert_eq!((costs(&one).await, costs(&other).await), (1, 1));
+    let (mut one, token) = invited(&rig, "c", "at-once@example.com").await;
+    let (mut other, other_token) = invited(&rig, "d", "at-once@example.com").await;
+    one.totp = activate(&rig, &token, PASSWORD).await.unwrap().secret;
+    other.totp = activate(&rig, &other_token, PASSWORD).await.unwrap().secret;
+    confirm(&rig, &token, &one.code(&rig)).await.unwrap();
+    confirm(&rig, &other_token, &other.code(&rig)).await.unwrap();
+    assert_eq!((costs(&one).await, costs(&other).await), (2, 2), "each is found, whichever salt it has");
+    let salts =
+        rig.count("(SELECT DISTINCT substr(password_hash, 31, 22) AS salt FROM users) AS salts").await;
+    assert_eq!(salts, 3, "and none but those of one address is anybody else's");
 }

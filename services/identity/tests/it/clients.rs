@@ -321,7 +321,16 @@ async fn changes_of_one_client_follow_each_other(rig: Rig) {
         })
         .collect();
     let keys: Vec<_> = (0..12).map(|n| format!("u{n}")).collect();
-    let calls = patches.iter().zip(&keys).map(|(asked, key)| update(&rig, &owner, key, asked));
+    // Of many, since nobody has more than two of them under way.
+    let all: Vec<String> = Role::ALL.iter().map(|role| role.full()).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let mut actors = Vec::new();
+    for n in 0..6 {
+        let made = create(&rig, &owner, &format!("actor {n}"), &named(&rig, "actor", &all)).await.unwrap();
+        actors.push(rig.acting(&made.body));
+    }
+    let each = patches.iter().zip(&keys).enumerate();
+    let calls = each.map(|(n, (asked, key))| update(&rig, &actors[n / 2], key, asked));
     let answers: Vec<wire::Client> =
         futures::future::join_all(calls).await.into_iter().map(|a| a.unwrap().body).collect();
     // Each answer is its own request's, whole; the client is as the last of them left it.

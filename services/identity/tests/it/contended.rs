@@ -4,14 +4,18 @@
 use crate::clients::{create, enabled, get, mask, named, update};
 use crate::on_both;
 use crate::rig::{Answer, Reached, Refusal, Rig};
+use crate::users;
 use beem_caller::Actor;
 use beem_proto::identity::v1 as wire;
 use futures::future::join_all;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
 on_both!(
     many_changes_of_one_client_at_once_stop_nobody,
+    a_flood_of_one_actor_keeps_nobody_out,
+    a_third_change_of_one_actor_is_refused_at_once,
     a_change_that_waited_in_vain_is_not_made_later,
     a_change_killed_before_it_began_is_not_made_later,
     a_paused_process_does_not_take_a_client_for_a_change_it_lost,
@@ -60,9 +64,14 @@ async fn many_changes_of_one_client_at_once_stop_nobody(rig: Rig) {
     let owner = rig.owner("a").await;
     let (one, other) = (shut(&rig, &owner).await, create(&rig, &owner, "o", &named(&rig, "o", &[])).await);
     let other = other.unwrap().body;
+    let mut actors = Vec::new();
+    for n in 0..30 {
+        let asked = named(&rig, "actor", &["client:operator"]);
+        actors.push(rig.acting(&create(&rig, &owner, &format!("actor {n}"), &asked).await.unwrap().body));
+    }
     let crowd = join_all((0..150).map(|n| {
-        let (rig, owner, one) = (&rig, &owner, &one);
-        async move { update(rig, owner, &format!("crowd {n}"), &enabled(&one.id, n % 2 == 0)).await }
+        let (rig, actor, one) = (&rig, &actors[n / 5], &one);
+        async move { update(rig, actor, &format!("crowd {n}"), &enabled(&one.id, n % 2 == 0)).await }
     }));
     // Callers who give up, too: their changes are gone on with, or never were.
     let fickle = async {
@@ -92,6 +101,76 @@ async fn many_changes_of_one_client_at_once_stop_nobody(rig: Rig) {
     assert!(made > 0);
     rig.sagas_ended().await;
     update(&rig, &owner, "last", &enabled(&one.id, true)).await.unwrap();
+}
+
+async fn a_third_change_of_one_actor_is_refused_at_once(rig: Rig) {
+    let owner = rig.owner("a").await;
+    let client = shut(&rig, &owner).await;
+    rig.gate.hang_at(0, Reached::No);
+    let asked = renamed(&client.id, "desk");
+    let mut first = Box::pin(update(&rig, &owner, "first", &asked));
+    until_it_hangs(&rig, &mut first).await;
+    let mut second = Box::pin(update(&rig, &owner, "second", &asked));
+    tokio::select! {
+        ended = &mut second => panic!("it waits: {ended:?}"),
+        () = until_claims(&rig, "second", 1) => {}
+    }
+    let third = update(&rig, &owner, "third", &asked).await.unwrap_err();
+    assert_eq!((third.code(), third.replayed), ("request-in-progress", false));
+    assert!(third.fault.detail.contains("under way"), "it did not wait: {}", third.fault);
+    assert_eq!(claims(&rig, "third").await, 0, "nothing is stored");
+    let other = create(&rig, &owner, "other", &named(&rig, "other", &[])).await.unwrap().body;
+    update(&rig, &owner, "beside", &renamed(&other.id, "beside")).await.unwrap();
+    rig.gate.open();
+    drop((first, second));
+    rig.run_tasks();
+    rig.sagas_ended().await;
+    assert!(!update(&rig, &owner, "third", &asked).await.unwrap().replayed, "nothing was remembered");
+}
+
+async fn a_flood_of_one_actor_keeps_nobody_out(rig: Rig) {
+    rig.run_tasks();
+    let owner = rig.owner("a").await;
+    let asked = users::person("ada@example.com", &["user:operator"]);
+    let ada = users::invite(&rig, &owner, "ada", &asked).await.unwrap().body;
+    let own = rig.acting_user(&ada);
+    let stop = AtomicBool::new(false);
+    let flood = join_all((0..400).map(|thread| {
+        let (rig, own, ada, stop) = (&rig, &own, &ada, &stop);
+        async move {
+            let mut refused = 0;
+            for n in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let renamed = users::named(&ada.id, "Ada", &format!("the {n}th"));
+                let key = format!("flood {thread} {n}");
+                match users::update(rig, own, &key, &renamed).await {
+                    Ok(_) => {}
+                    Err(refusal) => {
+                        assert_eq!((refusal.code(), refusal.replayed), ("request-in-progress", false));
+                        refused += 1;
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
+                }
+            }
+            refused
+        }
+    }));
+    let operator = async {
+        // It has begun.
+        while rig.count("claims WHERE key LIKE 'flood%' AND state = 'DONE'").await == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let off = users::update(&rig, &owner, "off", &users::enabled(&ada.id, false)).await;
+        stop.store(true, Ordering::Relaxed);
+        off
+    };
+    let (refused, off) = tokio::join!(flood, operator);
+    assert!(!off.unwrap().body.enabled, "whoever is to be disabled does not prevent it");
+    assert!(refused.into_iter().sum::<usize>() > 0);
+    rig.sagas_ended().await;
+    users::update(&rig, &own, "last", &users::named(&ada.id, "Ada", "Last")).await.unwrap();
 }
 
 async fn a_change_that_waited_in_vain_is_not_made_later(mut rig: Rig) {

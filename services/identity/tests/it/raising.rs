@@ -17,6 +17,7 @@ on_both!(
     who_takes_a_user_over_holds_what_it_holds,
     a_client_does_not_raise_who_made_it,
     the_last_user_operator_stays,
+    who_was_reset_does_not_stand_in_for_the_last_operator,
     an_invitation_is_good_once_and_not_for_the_deleted,
 );
 
@@ -123,6 +124,23 @@ async fn the_last_user_operator_stays(rig: Rig) {
     assert_eq!(delete(&rig, &client, "d2", &second.id).await.unwrap_err().code(), "last-operator");
     // A reset is not asked: who lost the second factor must be let in anew.
     assert_eq!(reset(&rig, &client, "r", &second.id).await.unwrap().body.status, "INVITED");
+}
+
+async fn who_was_reset_does_not_stand_in_for_the_last_operator(rig: Rig) {
+    let client = rig.owner("a").await;
+    let invitation = invite_owner(&rig, &client.account.to_string()).await.unwrap();
+    activate(&rig, "owner@example.com", &invitation.activation_token).await;
+    let listed = crate::users::list(&rig, &client, wire::ListUsersRequest::default()).await.unwrap();
+    let owner = listed.content[0].clone();
+    let second = invited(&rig, &client, "second@example.com", &["user:operator"]).await;
+    activate(&rig, "second@example.com", &newest_token(&rig, "second@").await).await;
+    rig.clock.advance_ms(1_000);
+    assert_eq!(reset(&rig, &client, "r", &second.id).await.unwrap().body.status, "INVITED");
+    assert_eq!(delete(&rig, &client, "d1", &owner.id).await.unwrap_err().code(), "last-operator");
+    let off = enabled(&owner.id, false);
+    assert_eq!(update(&rig, &client, "off", &off).await.unwrap_err().code(), "last-operator");
+    activate(&rig, "second@example.com", &newest_token(&rig, "second@").await).await;
+    assert!(delete(&rig, &client, "d2", &owner.id).await.unwrap().body.date_deleted.is_some());
 }
 
 async fn an_invitation_is_good_once_and_not_for_the_deleted(rig: Rig) {

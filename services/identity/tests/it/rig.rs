@@ -250,6 +250,18 @@ impl Rig {
         panic!("a saga did not end");
     }
 
+    /// Of a principal, as authz has it.
+    pub async fn credential_version(&self, account: &str, principal: &str) -> u64 {
+        let asked = beem_proto::authz::v1::BatchGetStandingsRequest {
+            account_id: account.into(),
+            principal_ids: vec![principal.into()],
+        };
+        let path = "/beem.authz.v1.Standings/BatchGetStandings";
+        let answer: Answer<beem_proto::authz::v1::BatchGetStandingsResponse> =
+            unary(self.shared.authz.clone(), path, Request::new(asked)).await.unwrap();
+        answer.body.standings[0].credential_version
+    }
+
     /// A public key nobody has used.
     pub fn new_pem(&self) -> String {
         PrivateKey::generate(KeyKind::Ed25519, &self.entropy).unwrap().public().pem()

@@ -1,7 +1,7 @@
 //! Sessions: how long they are good, which there are, and how they end.
 
 use crate::on_both;
-use crate::people::{HOME, Person, active, colleague, credential, delete_user, enable, pass};
+use crate::people::{HOME, Person, active, colleague, credential, delete_user, enable, pass, update_user};
 use crate::rig::{Answer, Reached, Refusal, Rig};
 use beem_caller::Actor;
 use beem_events::audit::unpushed;
@@ -15,7 +15,9 @@ on_both!(
     the_fifty_first_session_ends_the_oldest,
     disabling_and_deleting_end_sessions,
     an_ended_session_is_not_told_under_the_version_that_ended_it,
-    killed_at_any_call_a_session_ends,
+    killed_at_any_call_a_session_ends_when_asked_again,
+    ending_what_is_over_does_nothing,
+    signing_out_waits_for_no_change_of_the_user,
     what_is_over_is_forgotten_in_time,
 );
 
@@ -162,6 +164,17 @@ async fn the_fifty_first_session_ends_the_oldest(rig: Rig) {
     assert_eq!(credential(&rig, &tokens[0]).await.unwrap_err().code(), "not-found");
     credential(&rig, &tokens[1]).await.unwrap();
     credential(&rig, &tokens[50]).await.unwrap();
+    // One that is not let in ends none.
+    let challenge = person.challenge(&rig, HOME).await.unwrap();
+    rig.clock.advance_ms(30_000);
+    rig.gate.refuse("BatchGetStandings", beem_fault::Code::NotFound);
+    let refused = pass(&rig, HOME, &challenge, &person.code(&rig)).await.unwrap_err();
+    assert_eq!(refused.code(), "credentials-invalid");
+    rig.gate.open();
+    credential(&rig, &tokens[1]).await.unwrap();
+    pass(&rig, HOME, &challenge, &person.code(&rig)).await.unwrap();
+    assert_eq!(credential(&rig, &tokens[1]).await.unwrap_err().code(), "not-found");
+    credential(&rig, &tokens[2]).await.unwrap();
 }
 
 async fn disabling_and_deleting_end_sessions(rig: Rig) {
@@ -204,7 +217,7 @@ async fn an_ended_session_is_not_told_under_the_version_that_ended_it(rig: Rig) 
     assert!(credential(&rig, &fresh).await.unwrap().version > last);
 }
 
-async fn killed_at_any_call_a_session_ends(mut rig: Rig) {
+async fn killed_at_any_call_a_session_ends_when_asked_again(mut rig: Rig) {
     let person = active(&rig, "a", "a@example.com").await;
     for (n, reached) in [Reached::No, Reached::Yes].into_iter().enumerate() {
         let (actor, token) = person.entered(&rig).await;
@@ -217,15 +230,74 @@ async fn killed_at_any_call_a_session_ends(mut rig: Rig) {
             () = rig.gate.hanging() => {}
         }
         rig.restart().await;
-        rig.run_tasks();
-        rig.sagas_ended().await;
-        assert_eq!(credential(&rig, &token).await.unwrap_err().code(), "not-found");
-        let again: Answer<wire::Session> =
-            rig.call(&actor, &key, END_CURRENT, wire::EndCurrentSessionRequest {}).await.unwrap();
-        assert!(again.replayed);
+        credential(&rig, &token).await.unwrap();
+        for replayed in [false, true] {
+            let again: Answer<wire::Session> =
+                rig.call(&actor, &key, END_CURRENT, wire::EndCurrentSessionRequest {}).await.unwrap();
+            assert_eq!(again.replayed, replayed);
+            assert_eq!(credential(&rig, &token).await.unwrap_err().code(), "not-found");
+        }
     }
     let rows = unpushed(&rig.identity.db, 100).await.unwrap();
     assert_eq!(rows.iter().filter(|r| r.row.action == "EndCurrentSession").count(), 2);
+}
+
+async fn ending_what_is_over_does_nothing(rig: Rig) {
+    let person = active(&rig, "a", "a@example.com").await;
+    let (gone, _) = person.entered(&rig).await;
+    let (actor, token) = person.entered(&rig).await;
+    let gone = gone.session.unwrap().to_string();
+    let first = end(&rig, &actor, "e", &gone).await.unwrap();
+    let (version, rows) = (credential(&rig, &token).await.unwrap().version, rig.count("audit_rows").await);
+    drop(rig.gate.calls());
+    for n in 0..3 {
+        let again = end(&rig, &actor, &format!("again {n}"), &gone).await.unwrap();
+        assert_eq!((again.body, again.replayed), (first.body.clone(), false));
+    }
+    let other = wire::EndSessionRequest { id: actor.session.unwrap().to_string() };
+    let reused = rig.call::<_, wire::Session>(&actor, "e", END, other).await.unwrap_err();
+    assert_eq!(reused.code(), "idempotency-key-reused");
+    assert_eq!(rig.count("audit_rows").await, rows);
+    // The last one, refused for its key, was asked for as one that ends something.
+    assert_eq!(rig.gate.calls(), ["PrepareChange"]);
+    assert_eq!(credential(&rig, &token).await.unwrap().version, version);
+    // One that was idle for too long may yet be found to have been used: it is ended for good.
+    let (idle, idle_token) = person.entered(&rig).await;
+    rig.clock.advance_ms(31 * 60_000);
+    let (actor, _) = person.entered(&rig).await;
+    let id = idle.session.unwrap().to_string();
+    end(&rig, &actor, "idle", &id).await.unwrap();
+    used(&rig, &id, rig.clock.now().unix_s(), HOME).await;
+    assert_eq!(credential(&rig, &idle_token).await.unwrap_err().code(), "not-found");
+}
+
+async fn signing_out_waits_for_no_change_of_the_user(rig: Rig) {
+    rig.run_tasks();
+    let person = active(&rig, "a", "a@example.com").await;
+    let (actor, token) = person.entered(&rig).await;
+    let patch = wire::UpdateUserRequest {
+        network_whitelist: vec!["203.0.113.0/24".into()],
+        present: crate::clients::mask(&["network_whitelist"]),
+        ..wire::UpdateUserRequest::default()
+    };
+    // Authz has judged the change, and identity does not hear of it: the user is being changed.
+    rig.gate.hang_at(1, Reached::Yes);
+    let mut changing = Box::pin(update_user(&rig, "n", &person, patch));
+    tokio::select! {
+        () = &mut changing => panic!("authz was not asked"),
+        () = rig.gate.hanging() => {}
+    }
+    rig.gate.open();
+    let ending = rig.call::<_, wire::Session>(&actor, "o", END_CURRENT, wire::EndCurrentSessionRequest {});
+    ending.await.unwrap();
+    assert_eq!(credential(&rig, &token).await.unwrap_err().code(), "not-found");
+    drop(changing);
+    rig.sagas_ended().await;
+    // What ended it has a later version than the change that was under way: identity has come to it with that.
+    let token = person.sign_in(&rig, HOME).await.unwrap();
+    let read = credential(&rig, &token).await.unwrap();
+    assert_eq!(read.network_whitelist, ["203.0.113.0/24"]);
+    assert_eq!(read.version, rig.credential_version(&person.account, &person.id).await);
 }
 
 async fn what_is_over_is_forgotten_in_time(rig: Rig) {

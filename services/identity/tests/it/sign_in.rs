@@ -246,6 +246,13 @@ async fn a_disabled_user_learns_it_after_both_steps_alone(rig: Rig) {
     let right = pass(&rig, HOME, &challenge, &person.code(&rig)).await.unwrap_err();
     assert_eq!(right.code(), "principal-disabled");
     assert_eq!(rig.count("sessions").await, 0);
+    let rows = unpushed(&rig.identity.db, 100).await.unwrap();
+    let row = rows.iter().find(|r| r.row.action == "SignIn").unwrap();
+    assert_eq!(
+        (row.row.outcome.as_str(), row.row.target_id.as_str()),
+        ("principal-disabled", person.id.as_str())
+    );
+    assert_eq!(row.row.address, HOME);
     enable(&rig, "on", &person, true).await;
     pass(&rig, HOME, &challenge, &person.code(&rig)).await.unwrap();
 }

@@ -445,14 +445,27 @@ async fn the_owner_is_invited_by_the_installation(rig: Rig) {
 
 async fn hostile_names_stay_text(rig: Rig) {
     let owner = rig.owner("a").await;
-    let hostile = wire::CreateUserRequest {
-        first_name: "<img src=x onerror=alert(1)>".into(),
-        last_name: "\"><script>Ünï".into(),
+    let called = |first: &str, last: &str| wire::CreateUserRequest {
+        first_name: first.into(),
+        last_name: last.into(),
         ..person("ada@example.com", &[])
     };
-    invite(&rig, &owner, "k", &hostile).await.unwrap();
+    let link = called("<img src=x onerror=alert(1)>", "at https://evil.example");
+    let refusal = invite(&rig, &owner, "k", &link).await.unwrap_err();
+    assert_eq!(refusal.fields(), ["firstName", "lastName"], "a mail is no billboard");
+    let hostile = called("&lt;img src=x onerror=alert(1)&gt;", "\" onload=\"Ünï");
+    let made = invite(&rig, &owner, "k", &hostile).await.unwrap().body;
     let mail = mails(&rig, "ada@").await.remove(0);
     let html = mail.whole.split_once("<html").unwrap().1;
-    assert!(!html.contains("<img") && !html.contains("<script"), "{html}");
-    assert!(mail.text.contains("<img src=x onerror=alert(1)>") && mail.text.contains("Ünï"));
+    assert!(html.contains("&amp;lt;img") && !html.contains("&lt;img"), "{html}");
+    assert!(mail.text.contains("&lt;img src=x onerror=alert(1)&gt; \" onload=\"Ünï"), "{}", mail.text);
+    let refusal = update(&rig, &owner, "u", &named(&made.id, "www.evil.example", "b>")).await.unwrap_err();
+    assert_eq!(refusal.fields(), ["firstName", "lastName"]);
+    let path = "/beem.identity.v1.Accounts/UpdateAccount";
+    let asked = wire::UpdateAccountRequest {
+        name: "win at www.evil.example".into(),
+        present: mask(&["name"]),
+        ..wire::UpdateAccountRequest::default()
+    };
+    assert_eq!(rig.call::<_, wire::Account>(&owner, "a", path, asked).await.unwrap_err().fields(), ["name"]);
 }

@@ -21,8 +21,8 @@ pub fn user_id(text: &str) -> Result<PrincipalId> {
 pub fn new_user(asked: &wire::CreateUserRequest) -> Result<NewUser> {
     let mut wrong = Problems::default();
     let email = mail_address(&mut wrong, "email", &asked.email);
-    let first_name = wrong.take("firstName", Name::parse(&asked.first_name));
-    let last_name = wrong.take("lastName", Name::parse(&asked.last_name));
+    let first_name = wrong.take("firstName", Name::parse_mailed(&asked.first_name));
+    let last_name = wrong.take("lastName", Name::parse_mailed(&asked.last_name));
     let listed = names(asked.present.as_ref(), "network_whitelist") || !asked.network_whitelist.is_empty();
     let network = if listed { network(&mut wrong, &asked.network_whitelist) } else { Some(Whitelist::all()) };
     let roles = roles(&mut wrong, &asked.roles);
@@ -67,10 +67,10 @@ pub fn user_patch(asked: &wire::UpdateUserRequest) -> Result<UserPatch> {
     }
     let mut patch = UserPatch { access, ..UserPatch::default() };
     if names(mask, "first_name") {
-        patch.first_name = wrong.take("firstName", Name::parse(&asked.first_name));
+        patch.first_name = wrong.take("firstName", Name::parse_mailed(&asked.first_name));
     }
     if names(mask, "last_name") {
-        patch.last_name = wrong.take("lastName", Name::parse(&asked.last_name));
+        patch.last_name = wrong.take("lastName", Name::parse_mailed(&asked.last_name));
     }
     wrong.settle(Some(patch))
 }
