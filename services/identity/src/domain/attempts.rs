@@ -1,6 +1,6 @@
 //! How fast may be guessed: after some free tries each further one waits, twice as long as the one before, up to a bound
 //! that an honest owner can sit out. A try is counted before it is judged, so that many at once are no way around it. With
-//! every hour in which nothing failed, half of what failed is forgotten.
+//! every hour in which nothing failed, half of what failed is forgotten; of codes, with every day.
 
 use beem_clock::Moment;
 
@@ -23,10 +23,11 @@ pub struct Tries {
 }
 
 impl Tries {
-    /// Half of the count with every whole hour since the last.
-    fn left(self, now: Moment) -> i64 {
-        let hours = u32::try_from(now.ms_since(self.updated).max(0) / HOUR_MS).unwrap_or(u32::MAX);
-        self.count.checked_shr(hours).unwrap_or(0)
+    /// Half of the count with every whole `half_ms` since the last.
+    fn left(self, half_ms: i64, now: Moment) -> i64 {
+        let halves = now.ms_since(self.updated).max(0).checked_div(half_ms);
+        let halves = halves.and_then(|halves| u32::try_from(halves).ok()).unwrap_or(u32::MAX);
+        self.count.checked_shr(halves).unwrap_or(0)
     }
 }
 
@@ -37,19 +38,22 @@ pub struct Pace {
     free: i64,
     /// The longest wait.
     longest_ms: i64,
+    /// Without a failure for so long, half of them are forgotten.
+    half_ms: i64,
 }
 
 impl Pace {
     /// Sign-ins from one address, whoever is to be.
-    pub const ADDRESS: Self = Self { free: 20, longest_ms: 60_000 };
+    pub const ADDRESS: Self = Self { free: 20, longest_ms: 60_000, half_ms: HOUR_MS };
     /// Sign-ins with one e-mail address. A minute at most: more would lock its owner out.
-    pub const SIGN_IN: Self = Self { free: 5, longest_ms: 60_000 };
-    /// Codes of a second factor: there are a million, so this must become slow; only who knows the password comes here.
-    pub const SECOND_FACTOR: Self = Self { free: 5, longest_ms: 15 * 60_000 };
+    pub const SIGN_IN: Self = Self { free: 5, longest_ms: 60_000, half_ms: HOUR_MS };
+    /// Codes of a second factor: there are a million, so this must become slow, and stay so: about a hundred a day. Only who
+    /// knows the password comes here.
+    pub const SECOND_FACTOR: Self = Self { free: 5, longest_ms: 15 * 60_000, half_ms: DAY_MS };
     /// Password resets asked for from one address.
-    pub const RESET: Self = Self { free: 10, longest_ms: 60_000 };
+    pub const RESET: Self = Self { free: 10, longest_ms: 60_000, half_ms: HOUR_MS };
     /// Passwords to be, put beside one link.
-    pub const ACTIVATION: Self = Self { free: 5, longest_ms: 60_000 };
+    pub const ACTIVATION: Self = Self { free: 5, longest_ms: 60_000, half_ms: HOUR_MS };
 
     /// That a try is not too early.
     ///
@@ -68,8 +72,13 @@ impl Pace {
     /// As [`Pace::wait`]; then nothing is counted.
     pub fn reserve(self, tries: Option<Tries>, now: Moment) -> Result<Tries, i64> {
         Self::wait(tries, now)?;
-        let count = tries.map_or(0, |t| t.left(now)).saturating_add(1);
-        Ok(Tries { count, next: now.plus_ms(self.delay_ms(count)), updated: now })
+        let count = tries.map_or(0, |t| t.left(self.half_ms, now)).saturating_add(1);
+        let next = match self.delay_ms(count) {
+            // Nobody waits, not even one who began a moment earlier and is counted a moment later.
+            0 => Moment::from_unix_ms(0),
+            delay => now.plus_ms(delay),
+        };
+        Ok(Tries { count, next, updated: now })
     }
 
     /// How long after try number `count` the next one is judged.
@@ -125,7 +134,7 @@ mod tests {
         while waits.len() < tries {
             match pace.reserve(bucket, now) {
                 Ok(next) => {
-                    waits.push(next.next.ms_since(now) / 1000);
+                    waits.push(next.next.ms_since(now).max(0) / 1000);
                     bucket = Some(next);
                 }
                 Err(wait) => now = now.plus_ms(wait),
@@ -154,12 +163,20 @@ mod tests {
     }
 
     #[test]
+    fn free_tries_come_in_any_order() {
+        let first = Pace::SIGN_IN.reserve(None, NOW).unwrap();
+        assert_eq!(Pace::SIGN_IN.reserve(Some(first), NOW.plus_ms(-1)).unwrap().count, 2);
+    }
+
+    #[test]
     fn half_is_forgotten_with_every_hour_without_a_failure() {
         let many = Tries { count: 1_000, next: Moment::from_unix_ms(0), updated: NOW };
         let after = |ms| Pace::SIGN_IN.reserve(Some(many), NOW.plus_ms(ms)).unwrap().count - 1;
         assert_eq!([after(HOUR_MS - 1), after(HOUR_MS), after(3 * HOUR_MS)], [1_000, 500, 125]);
         assert_eq!([after(10 * HOUR_MS), after(FORGOTTEN_MS), after(i64::MAX / 2)], [0, 0, 0]);
         assert_eq!(after(-HOUR_MS), 1_000, "a clock that went back forgets nothing");
+        let codes = |ms| Pace::SECOND_FACTOR.reserve(Some(many), NOW.plus_ms(ms)).unwrap().count - 1;
+        assert_eq!([codes(DAY_MS - 1), codes(DAY_MS)], [1_000, 500], "codes are forgotten by the day");
     }
 
     #[test]
