@@ -86,13 +86,14 @@ async fn watch(sealing: Sealing, file: PathBuf, cancel: CancellationToken) {
             () = tokio::time::sleep(LOOK) => {}
             () = cancel.cancelled() => return,
         }
-        match read(&file).and_then(|keys| follow_once(&sealing, keys)) {
+        let followed = read(&file).and_then(|keys| follow_once(&sealing, keys));
+        match &followed {
             Ok(true) => tracing::info!(key = %sealing.current_id(), "the sealing keys have changed"),
             Ok(false) => {}
             Err(error) if !wrong => tracing::error!(%error, "the sealing keys cannot be followed"),
             Err(_) => {}
         }
-        wrong = read(&file).is_err();
+        wrong = followed.is_err();
     }
 }
 
