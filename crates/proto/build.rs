@@ -17,6 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .compile_well_known_types(false)
         .build_transport(false)
+        // Pieces of exports are passed on, not copied.
+        .bytes(".google.api.HttpBody.data")
+        .include_file("packages.rs")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

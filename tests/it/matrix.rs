@@ -2,6 +2,7 @@
 //! the tables of valid requests fails the test, so that nothing is added without being asked here.
 
 mod inside;
+mod inside_books;
 mod inside_people;
 mod inside_rows;
 mod inside_transport;

@@ -1,6 +1,7 @@
 //! What the processes of a cluster hold, read from their generated settings: enough to call a service as any of them, or
 //! as none of them.
 
+use crate::environment::internal_key;
 use crate::raw_grpc::Peer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -50,6 +51,12 @@ impl ClusterKeys {
         ServiceIdentity::new(service, SigningKey::from_bytes(&bytes(seed)), clock)
     }
 
+    /// A service that is not built yet, as the clusters under test know it: `payments`, `channels`.
+    #[must_use]
+    pub fn internal(&self, service: &str) -> ServiceIdentity {
+        ServiceIdentity::new(service, internal_key(service), Clock::System)
+    }
+
     /// The gateway's seals.
     #[must_use]
     pub fn sealer(&self) -> Sealer {
@@ -62,12 +69,18 @@ impl ClusterKeys {
     /// A connection to a service as the gateway makes and keeps it.
     #[must_use]
     pub fn channel(&self, service: &str) -> Channel {
+        self.channel_to(service, self.gateway["peers"][service].as_str().unwrap())
+    }
+
+    /// The same to another process of the service.
+    #[must_use]
+    pub fn channel_to(&self, service: &str, url: &str) -> Channel {
         // A second time is fine: somebody else of this process was first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (certificate, key, authority) =
             (self.file("certificate"), self.file("key"), self.file("authority"));
         let target = RemoteTarget {
-            url: self.gateway["peers"][service].as_str().unwrap().to_owned(),
+            url: url.to_owned(),
             name: service.to_owned(),
             tls: Some(TlsFiles { certificate, key, authority }),
         };

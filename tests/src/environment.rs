@@ -1,6 +1,32 @@
 //! The settings that installations under test are started with, as the environment has them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::SigningKey;
 use std::net::SocketAddr;
+
+/// Services that later releases bring and the contract names already: tests call the ledger as each of them.
+pub const INTERNAL: [&str; 2] = ["payments", "channels"];
+
+/// The key such a service has in every cluster under test.
+#[must_use]
+pub fn internal_key(service: &str) -> SigningKey {
+    let mut seed = [1; 32];
+    for (to, from) in seed.iter_mut().zip(service.bytes()) {
+        *to = from;
+    }
+    SigningKey::from_bytes(&seed)
+}
+
+/// The setting that makes a cluster know them.
+#[must_use]
+pub fn internal_services() -> (String, String) {
+    let one = |service: &str| {
+        let key = STANDARD.encode(internal_key(service).verifying_key().as_bytes());
+        format!("{{name=\"{service}\", public_keys=[\"{key}\"], methods=[]}}")
+    };
+    ("BEEM__INTERNAL_SERVICES".into(), format!("[{}]", INTERNAL.map(one).join(", ")))
+}
 
 /// Requests a second that no test reaches.
 const UNLIMITED: &str = "100000";

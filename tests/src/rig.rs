@@ -9,7 +9,7 @@ use crate::embedded::Embedded;
 pub use crate::environment::{
     GUARDED_ADDRESS_PER_S, GUARDED_CLIENT_PER_S, GUARDED_ORIGIN, MAIL_FOLDER, proxied,
 };
-use crate::environment::{PUBLIC_ORIGINS, guarded, limitless, more, origin, unlimited};
+use crate::environment::{PUBLIC_ORIGINS, guarded, internal_services, limitless, more, origin, unlimited};
 use crate::mailbox::Mailbox;
 use beem_roles::Role;
 use beem_signing::KeyKind;
@@ -127,6 +127,7 @@ impl Rig {
         let mail = RunFolder::create()?;
         let mailbox = Mailbox { folder: mail.path().join("mail") };
         options.envs = settings.to_vec();
+        options.envs.push(internal_services());
         options.envs.push((MAIL_FOLDER.into(), mailbox.folder.display().to_string()));
         options.ends_with_thread = ends_with_thread;
         let mut cluster = Cluster::start(&options)?;

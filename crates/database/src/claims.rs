@@ -8,14 +8,22 @@
 //! - any other failure undoes everything: the key is as good as new;
 //! - two at the same time: the second waits for the first one's commit and gives its answer.
 //!
+//! A group commit looks up and remembers the effect keys of its whole batch through [`effects`].
+//!
 //! A request or an answer that holds a secret goes through [`once_secret`]: what is remembered of it is sealed under the
 //! keys of [`Database::sealed_by`], and [`reseal`] is how these change.
 
+mod bulk;
 mod outcome;
 mod registry;
 mod reseal;
 mod rows;
 mod vault;
+
+/// Many effect keys at once, for a group commit.
+pub mod effects {
+    pub use super::bulk::{Known, LARGEST_BATCH, Settled, known, remember};
+}
 
 pub use outcome::Outcome;
 pub(crate) use outcome::{decode, encode, encode_sealed};

@@ -62,6 +62,24 @@ pub fn is_unique(fault: &Fault, table: &str, columns: &str) -> bool {
     matches!(kind_of(fault), Some(ErrorKind::Unique { table: t, columns: c, .. }) if t == table && c == columns)
 }
 
+/// A row was not as this transaction had read it: [`crate::Database::write`] runs it again. What the database itself does
+/// not notice, an update that names the version it read does.
+#[must_use]
+pub fn conflict(detail: impl Into<String>) -> Fault {
+    fault_of(ErrorKind::Conflict, DbErr::Custom(detail.into()))
+}
+
+/// A second row in `table` as a conflict: for a row that another transaction inserted since this one looked, which finds
+/// it when it is run again.
+pub(crate) fn unique_as_conflict(fault: Fault, table: &str) -> Fault {
+    match fault.source().and_then(|source| source.downcast_ref::<DatabaseError>()) {
+        Some(DatabaseError { kind: ErrorKind::Unique { table: t, .. }, source }) if t == table => {
+            fault_of(ErrorKind::Conflict, source.clone())
+        }
+        _ => fault,
+    }
+}
+
 /// Of an error that COMMIT answered: only a refusal in so many words is certain.
 pub(crate) fn of_commit(error: DbErr) -> Fault {
     let kind = match kind(&error) {

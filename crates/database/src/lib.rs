@@ -4,6 +4,8 @@
 //! - [`Database::migrate`]: hand-written SQL per back end under a lock, so that processes may race.
 //! - [`Database::read`] and [`Database::write`]: a connection to read with; a transaction that is run again when it
 //!   certainly did not commit, and never when that is not known.
+//! - [`Database::read_consistently`]: several reads of one moment.
+//! - [`array`]: whole columns as parameters, on PostgreSQL.
 //! - [`page`]: keyset page tokens of every list.
 //! - [`claims`]: a write under a request key or an effect key happens once and has one answer.
 //! - [`sagas`]: a write across services, resumed until it has ended.
@@ -27,17 +29,20 @@ mod connect;
 mod failure;
 mod migrate;
 mod settings;
+mod snapshot;
 mod statement;
 mod transact;
 
+pub mod array;
 pub mod claims;
 pub mod page;
 pub mod sagas;
 
 pub use connect::{Backend, Database};
-pub use failure::{DatabaseError, ErrorKind, OrFault, is_unique, kind_of};
+pub use failure::{DatabaseError, ErrorKind, OrFault, conflict, is_unique, kind_of};
 pub use migrate::Migration;
 pub use settings::DatabaseSettings;
+pub use snapshot::Snapshot;
 pub use statement::Sql;
 pub use transact::{Tx, lock_row};
 

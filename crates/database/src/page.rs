@@ -86,22 +86,49 @@ impl Page {
             Order::Asc => query.order_by_asc(created_ms).order_by_asc(id),
             Order::Desc => query.order_by_desc(created_ms).order_by_desc(id),
         };
-        let query = query.limit(u64::from(self.max) + 1);
+        let query = query.limit(self.limit());
+        let query = match self.skipped() {
+            0 => query,
+            rows => query.offset(u64::from(rows)),
+        };
+        let Some((at, last)) = self.after() else { return query };
+        // The first condition alone can use an index; the second settles rows of the same millisecond.
+        let beyond = match self.order {
+            Order::Asc => Condition::all()
+                .add(created_ms.gte(at))
+                .add(Condition::any().add(created_ms.gt(at)).add(id.gt(last))),
+            Order::Desc => Condition::all()
+                .add(created_ms.lte(at))
+                .add(Condition::any().add(created_ms.lt(at)).add(id.lt(last))),
+        };
+        query.filter(beyond)
+    }
+
+    /// For statements by hand: rows to read, one more than the page has; [`Page::finish`] takes it off again.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        u64::from(self.max) + 1
+    }
+
+    /// For statements by hand: rows to leave out before the first; 0 whenever there is a place to go on after.
+    #[must_use]
+    pub fn skipped(&self) -> u32 {
         match self.start {
-            Start::Skipping(0) => query,
-            Start::Skipping(rows) => query.offset(u64::from(rows)),
-            Start::After { created_ms: at, id: last } => {
-                // The first condition alone can use an index; the second settles rows of the same millisecond.
-                let beyond = match self.order {
-                    Order::Asc => Condition::all()
-                        .add(created_ms.gte(at))
-                        .add(Condition::any().add(created_ms.gt(at)).add(id.gt(last))),
-                    Order::Desc => Condition::all()
-                        .add(created_ms.lte(at))
-                        .add(Condition::any().add(created_ms.lt(at)).add(id.lt(last))),
-                };
-                query.filter(beyond)
-            }
+            Start::Skipping(rows) => rows,
+            Start::After { .. } => 0,
+        }
+    }
+
+    /// For statements by hand: the place of the last row given, as `place` of [`Page::finish`] told it. The page goes on
+    /// beyond it in its order: above when ascending, below when descending.
+    ///
+    /// What the id holds is up to the list. One by time and a number packs the number, `Uuid::from_u64_pair(0, number)`,
+    /// and takes it out again with `as_u64_pair`.
+    #[must_use]
+    pub fn after(&self) -> Option<(i64, Uuid)> {
+        match self.start {
+            Start::Skipping(_) => None,
+            Start::After { created_ms, id } => Some((created_ms, id)),
         }
     }
 

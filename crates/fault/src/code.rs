@@ -66,6 +66,8 @@ pub enum Code {
     InsufficientFunds,
     QuoteExpired,
     QuoteUsed,
+    /// Of money: released, charged or expired, and not held any more.
+    HoldEnded,
     PaymentFinal,
     RequestFinal,
     LastOperator,
@@ -78,6 +80,8 @@ pub enum Code {
     RateLimited,
     Deadline,
     Unavailable,
+    /// No rate is fresh enough to convert by. Not a decision: the same request succeeds once there is one.
+    RateUnavailable,
     Internal,
 }
 
@@ -123,6 +127,7 @@ impl Code {
         Self::InsufficientFunds,
         Self::QuoteExpired,
         Self::QuoteUsed,
+        Self::HoldEnded,
         Self::PaymentFinal,
         Self::RequestFinal,
         Self::LastOperator,
@@ -134,6 +139,7 @@ impl Code {
         Self::RateLimited,
         Self::Deadline,
         Self::Unavailable,
+        Self::RateUnavailable,
         Self::Internal,
     ];
 
@@ -180,6 +186,7 @@ impl Code {
             Self::InsufficientFunds => "insufficient-funds",
             Self::QuoteExpired => "quote-expired",
             Self::QuoteUsed => "quote-used",
+            Self::HoldEnded => "hold-ended",
             Self::PaymentFinal => "payment-final",
             Self::RequestFinal => "request-final",
             Self::LastOperator => "last-operator",
@@ -191,6 +198,7 @@ impl Code {
             Self::RateLimited => "rate-limited",
             Self::Deadline => "deadline",
             Self::Unavailable => "unavailable",
+            Self::RateUnavailable => "rate-unavailable",
             Self::Internal => "internal",
         }
     }
@@ -238,6 +246,7 @@ impl Code {
             Self::InsufficientFunds => "The funds do not suffice",
             Self::QuoteExpired => "The quote has expired",
             Self::QuoteUsed => "The quote was used",
+            Self::HoldEnded => "The hold has ended already",
             Self::PaymentFinal => "The payment is final",
             Self::RequestFinal => "The request is final",
             Self::LastOperator => "The account would be left without an operator",
@@ -249,6 +258,7 @@ impl Code {
             Self::RateLimited => "Too many requests",
             Self::Deadline => "The deadline passed",
             Self::Unavailable => "A part of the system is away",
+            Self::RateUnavailable => "No current rate",
             Self::Internal => "Something went wrong",
         }
     }
@@ -294,6 +304,7 @@ impl Code {
             Self::InsufficientFunds
             | Self::QuoteExpired
             | Self::QuoteUsed
+            | Self::HoldEnded
             | Self::PaymentFinal
             | Self::RequestFinal
             | Self::LastOperator
@@ -304,7 +315,7 @@ impl Code {
             | Self::FeedCursorLost => Kind::Rule,
             Self::RateLimited => Kind::Limit,
             Self::Deadline => Kind::Deadline,
-            Self::Unavailable => Kind::Unavailable,
+            Self::Unavailable | Self::RateUnavailable => Kind::Unavailable,
             Self::Internal => Kind::Internal,
         }
     }
@@ -391,5 +402,37 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// A code that is declared but not in the list would be unknown on the wire, in the reference and to `parse`.
+    #[test]
+    fn the_list_holds_every_code_once() {
+        let known: BTreeSet<&str> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        assert_eq!(known.len(), Code::ALL.len());
+        let source = include_str!("code.rs");
+        let declared = source.split("pub enum Code {").nth(1).unwrap().split("\n}\n").next().unwrap();
+        let declared = declared.lines().filter(|l| l.trim().ends_with(',') && !l.contains("//")).count();
+        assert_eq!(declared, Code::ALL.len());
+    }
+
+    #[test]
+    fn a_missing_rate_is_no_decision_and_an_ended_hold_is_one() {
+        let (rate, hold) = (Code::RateUnavailable, Code::HoldEnded);
+        assert_eq!(
+            (rate.http(), rate.grpc(), rate.kind()),
+            (503, tonic::Code::Unavailable, Kind::Unavailable)
+        );
+        assert_eq!(
+            (hold.http(), hold.grpc(), hold.kind()),
+            (422, tonic::Code::FailedPrecondition, Kind::Rule)
+        );
+        assert!(!crate::Fault::new(rate, "").is_refusal());
+        assert!(crate::Fault::new(hold, "").is_refusal());
     }
 }

@@ -21,7 +21,7 @@ pub struct Fault {
     pub code: Code,
     pub detail: String,
     pub fields: Vec<FieldFault>,
-    /// For [`Code::RateLimited`] and [`Code::Unavailable`]: seconds after which to try again.
+    /// For [`Code::RateLimited`], [`Code::Unavailable`] and [`Code::RateUnavailable`]: seconds after which to try again.
     pub retry_after_s: Option<u32>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }

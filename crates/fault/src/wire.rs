@@ -16,6 +16,7 @@ impl From<Fault> for Status {
         match fault.code {
             Code::Internal => tracing::error!(reason = ?fault, "an internal fault is answered"),
             Code::Unavailable => tracing::warn!(reason = ?fault, "a part of the system is away"),
+            Code::RateUnavailable => tracing::warn!(reason = ?fault, "there is no current rate"),
             _ => {}
         }
         let mut details = ErrorDetails::new();

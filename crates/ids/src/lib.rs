@@ -87,6 +87,31 @@ id!(
     /// The installation.
     InstallationId
 );
+id!(
+    /// A ledger account: a wallet, or a system account, whose id comes from its name.
+    LedgerAccountId
+);
+id!(
+    /// A transfer between two ledger accounts. Its last bit is 0; the entries of its two sides are named by it and by it
+    /// with 1 there.
+    TransferId
+);
+id!(
+    /// An amount set aside.
+    HoldId
+);
+id!(
+    /// An offer to convert.
+    QuoteId
+);
+id!(
+    /// A promised rate.
+    RateLockId
+);
+id!(
+    /// A deposit on its way to its wallet.
+    SettlementId
+);
 
 #[cfg(test)]
 mod tests {

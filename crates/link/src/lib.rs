@@ -3,9 +3,11 @@
 //! call must carry is put on here, once: service token, deadline, request id, the actor's record, trace context; and
 //! what a transport would report in its own way (time-out, refused connection, lost peer) is made the same here.
 
+mod answer;
 mod remote;
 mod send;
 
+pub use answer::LONGEST_PAUSE;
 pub use remote::{RemoteError, RemoteTarget, TlsFiles, connect};
 pub use send::parse_timeout;
 

@@ -10,6 +10,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A peer that does not answer a ping within this is gone.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a peer may send ahead of one answer's reader, bytes: all that an export whose reader pauses holds on this side.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// And of all readers. As much as 1,024 calls, which is what a peer serves at one time on a connection: however many of
+/// them pause, they leave room for the others.
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * STREAM_WINDOW_BYTES;
+
 /// Where a peer is.
 #[derive(Clone, Debug)]
 pub struct RemoteTarget {
@@ -49,6 +56,8 @@ pub fn connect(target: &RemoteTarget) -> Result<Channel, RemoteError> {
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true);

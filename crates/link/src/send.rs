@@ -2,6 +2,7 @@
 //! answer, so that a local and a remote peer fail alike. A remote attempt is repeated only when it certainly did not
 //! reach the peer (no connection, or the peer refused the stream while it drained).
 
+use crate::answer::bounded;
 use crate::{DEFAULT_DEADLINE, Link, Transport};
 use beem_caller::{Call, metadata};
 use bytes::Bytes;
@@ -34,19 +35,19 @@ pub async fn send(link: Link, mut request: http::Request<Body>) -> Result<http::
     beem_telemetry::inject_span(&span, request.headers_mut());
     let answer = match link.transport.clone() {
         // A deadline that has passed is not a short one: nothing is sent, in either shape.
-        _ if deadline <= began => late(),
+        _ if deadline <= began => late().into_http(),
         Transport::Local(service) => match timeout_at(deadline, service.oneshot(request)).await {
             Ok(Ok(answer)) => answer,
-            Err(_) => late(),
+            Err(_) => late().into_http(),
         },
         Transport::Remote(channel) => {
-            timeout_at(deadline, remote(channel, request, began)).await.unwrap_or_else(|_| late())
+            timeout_at(deadline, remote(channel, request, began)).await.unwrap_or_else(|_| late().into_http())
         }
     };
     let code = Status::from_header_map(answer.headers()).map_or(Code::Ok, |s| s.code());
     beem_telemetry::client_outcome(&span, code);
     link.target.telemetry.meters().rpc_client(&method, code, began.elapsed().as_secs_f64());
-    Ok(answer)
+    Ok(bounded(answer, deadline))
 }
 
 /// The nearest of: what the caller asked for, what is left of the call being served, the default.
@@ -102,7 +103,7 @@ async fn remote(channel: Channel, request: http::Request<Body>, began: Instant) 
             Ok(answer) => return answer.map(|body| Body::new(body.map_err(broken_off))),
             Err(error) if !was_sent(&error) && began.elapsed() < RETRY_FOR => sleep(RETRY_PAUSE).await,
             // The channel keeps the deadline, too, and may be a moment before us.
-            Err(error) if is_late(&error) => return late(),
+            Err(error) if is_late(&error) => return late().into_http(),
             Err(error) => {
                 tracing::debug!(error = ?error, method = parts.uri.path(), "the peer could not be reached");
                 return away().into_http();
@@ -156,11 +157,11 @@ fn is_late(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-fn late() -> http::Response<Body> {
-    Status::from(beem_fault::Fault::deadline()).into_http()
+pub fn late() -> Status {
+    beem_fault::Fault::deadline().into()
 }
 
-fn away() -> Status {
+pub fn away() -> Status {
     beem_fault::Fault::new(beem_fault::Code::Unavailable, "a part of the system is away, try again").into()
 }
 

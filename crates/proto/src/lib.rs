@@ -2,10 +2,12 @@
 //! ([`Method`]) read from it. Routes, role checks, the reference and the snapshots all start here.
 
 mod convert;
+mod json;
 mod rules;
 
 pub use convert::{from_timestamp, to_timestamp};
-pub use rules::{Access, Body, Contract, HttpBinding, Method, RuleError, Verb};
+pub use json::{AnswerJson, JsonError, public_name, write_answer};
+pub use rules::{Access, Body, Contract, HttpBinding, Method, RuleError, Verb, is_money};
 
 /// The encoded `FileDescriptorSet`, imports, comments and our options included.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/beem.bin"));
@@ -19,27 +21,9 @@ pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/beem
     clippy::unwrap_used,
     reason = "generated"
 )]
-pub mod beem {
-    pub mod access {
-        pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/beem.access.v1.rs"));
-        }
-    }
-    pub mod authz {
-        pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/beem.authz.v1.rs"));
-        }
-    }
-    pub mod events {
-        pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/beem.events.v1.rs"));
-        }
-    }
-    pub mod identity {
-        pub mod v1 {
-            include!(concat!(env!("OUT_DIR"), "/beem.identity.v1.rs"));
-        }
-    }
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/packages.rs"));
 }
 
-pub use beem::{access, authz, events, identity};
+pub use generated::beem::*;
+pub use generated::{beem, google};

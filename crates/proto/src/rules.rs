@@ -3,7 +3,7 @@
 //! contradicts itself: deny by default, and nothing undocumented.
 
 use beem_roles::{Role, RoleSet};
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MethodDescriptor, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub struct Method {
     pub comment: String,
     /// Only for people: a client is refused.
     pub session: bool,
+    /// Only in a sandbox installation; elsewhere it has no place in HTTP. See [`Contract::of_environment`].
+    pub sandbox: bool,
     /// The answer holds a secret and is stored sealed.
     pub secret: bool,
     /// The request does, too.
@@ -88,6 +90,8 @@ pub enum RuleError {
     Descriptors(#[from] prost_reflect::DescriptorError),
     #[error("{path}: {problem}")]
     Method { path: String, problem: String },
+    #[error("{field}: {problem}")]
+    Field { field: String, problem: String },
 }
 
 impl Verb {
@@ -132,6 +136,14 @@ impl Contract {
     /// As [`Contract::load`].
     pub fn from_bytes(encoded: &[u8]) -> Result<Self, RuleError> {
         let pool = DescriptorPool::decode(encoded)?;
+        let ours = pool.all_messages().filter(|m| m.package_name().starts_with("beem."));
+        if let Some(field) = ours
+            .flat_map(|m| m.fields().collect::<Vec<_>>())
+            .find(|f| is_money(f) && f.kind() != Kind::String)
+        {
+            let field = field.full_name().to_owned();
+            return Err(RuleError::Field { field, problem: "money is a string".into() });
+        }
         let mut methods = BTreeMap::new();
         for service in pool.services().filter(|s| s.package_name().starts_with("beem.")) {
             let owner = text(&service.options(), &pool, "beem.access.v1.owner").unwrap_or_default();
@@ -141,6 +153,15 @@ impl Contract {
             }
         }
         Ok(Self { pool, methods: Arc::new(methods) })
+    }
+
+    /// What of it there is from outside in an environment (`sandbox` or `live`): outside a sandbox its methods are gone.
+    /// For the gateway; services judge by the whole contract, and those that serve such a method refuse it themselves.
+    #[must_use]
+    pub fn of_environment(&self, environment: &str) -> Self {
+        let kept = self.methods.iter().filter(|(_, m)| environment == "sandbox" || !m.sandbox);
+        let methods = kept.map(|(path, method)| (path.clone(), method.clone())).collect();
+        Self { pool: self.pool.clone(), methods: Arc::new(methods) }
     }
 
     /// Every method, by gRPC path.
@@ -180,12 +201,17 @@ fn read(pool: &DescriptorPool, owner: &str, descriptor: MethodDescriptor) -> Res
     if session && matches!(rule, Access::Public | Access::Internal(_)) {
         return Err(fail("session stands beside signed_in or any_of"));
     }
+    let sandbox = set("sandbox");
+    if sandbox && http.is_empty() {
+        return Err(fail("sandbox is about a place in HTTP, and an internal method has none"));
+    }
     Ok(Method {
         name: descriptor.name().to_owned(),
         owner: owner.to_owned(),
         access: rule,
         fresh: set("fresh"),
         session,
+        sandbox,
         http,
         comment,
         secret,
@@ -279,6 +305,12 @@ fn flag(options: &DynamicMessage, pool: &DescriptorPool, name: &str) -> bool {
     extension(options, pool, name).and_then(|v| v.as_bool()).unwrap_or(false)
 }
 
+/// Whether the field is a decimal amount of money: outside, its digits may stand as a JSON number, too.
+#[must_use]
+pub fn is_money(field: &FieldDescriptor) -> bool {
+    flag(&field.options(), field.parent_file().parent_pool(), "beem.access.v1.money")
+}
+
 /// The comment before a method, its lines joined into one paragraph.
 fn comment_of(method: &MethodDescriptor) -> String {
     let file = method.parent_file();
@@ -309,10 +341,14 @@ mod tests {
     }
 
     fn compiled(method_options: &str, comment: &str) -> Result<Contract, RuleError> {
+        with_fields("", method_options, comment)
+    }
+
+    fn with_fields(fields: &str, method_options: &str, comment: &str) -> Result<Contract, RuleError> {
         let text = format!(
             "syntax = \"proto3\"; package beem.t.v1; import \"beem/access/v1/access.proto\";
              import \"google/api/annotations.proto\";
-             message M {{}} service S {{ option (beem.access.v1.owner) = \"t\";
+             message M {{ {fields} }} service S {{ option (beem.access.v1.owner) = \"t\";
 
              {comment}
              rpc Do(M) returns (M) {{ {method_options} }} }}"
@@ -341,5 +377,42 @@ mod tests {
         assert!(compiled(&format!("{http} {inside}"), "// Does.").is_err());
         let nobodys = "option (beem.access.v1.access) = { public: true session: true };";
         assert!(compiled(&format!("{http} {nobodys}"), "// Does.").is_err());
+    }
+
+    const HTTP: &str = "option (google.api.http) = { get: \"/t\" };";
+
+    #[test]
+    fn a_sandbox_method_is_outside_in_a_sandbox_only() {
+        let access = "option (beem.access.v1.access) = { signed_in: true sandbox: true };";
+        let contract = compiled(&format!("{HTTP} {access}"), "// Does.").unwrap();
+        assert!(contract.methods().all(|m| m.sandbox));
+        assert_eq!(contract.of_environment("sandbox").methods().count(), 1);
+        for other in ["live", "", "Sandbox"] {
+            let there = contract.of_environment(other);
+            assert_eq!(there.methods().count(), 0, "{other}");
+            assert!(there.method("/beem.t.v1.S/Do").is_none());
+        }
+        let plain =
+            compiled(&format!("{HTTP} option (beem.access.v1.access) = {{ signed_in: true }};"), "// Does.");
+        assert_eq!(plain.unwrap().of_environment("live").methods().count(), 1);
+        let inside = "option (beem.access.v1.access) = { internal: { callers: [\"x\"] } sandbox: true };";
+        assert!(compiled(inside, "// Does.").unwrap_err().to_string().contains("sandbox"));
+    }
+
+    #[test]
+    fn money_is_a_string_and_nothing_else() {
+        let method = format!("{HTTP} option (beem.access.v1.access) = {{ signed_in: true }};");
+        let with = |fields: &str| with_fields(fields, &method, "// Does.");
+        let contract = with(
+            "string amount = 1 [(beem.access.v1.money) = true]; string name = 2;
+             repeated string parts = 3 [(beem.access.v1.money) = true];",
+        );
+        let message = contract.unwrap().pool.get_message_by_name("beem.t.v1.M").unwrap();
+        let money: Vec<bool> = message.fields().map(|f| is_money(&f)).collect();
+        assert_eq!(money, [true, false, true]);
+        for kind in ["double", "uint64", "M"] {
+            let error = with(&format!("{kind} amount = 1 [(beem.access.v1.money) = true];")).unwrap_err();
+            assert_eq!(error.to_string(), "beem.t.v1.M.amount: money is a string");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! The guard: what stands between a transport and a service's handlers, the same for an in-process link and a network
 //! listener. In order: trace span, known method, service token, size, access rule with the sealed actor, deadline,
-//! handler with panics caught. Nothing about a caller is taken from where it connects from.
+//! handler with panics caught. Nothing about a caller is taken from where it connects from. The deadline is the handler's:
+//! a stream that it answers with flows until its reader has it all or drops it.
 
+use crate::answer::guarded_body;
 use crate::frame;
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -98,7 +100,7 @@ impl Guard {
         let code = Status::from_header_map(answer.headers()).map_or(GrpcCode::Ok, |s| s.code());
         beem_telemetry::server_outcome(&span, code);
         self.settings.telemetry.meters().rpc_server(path, code, began.elapsed().as_secs_f64());
-        answer
+        guarded_body(answer, span)
     }
 
     async fn judged(

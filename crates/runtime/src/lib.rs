@@ -3,6 +3,7 @@
 //! guard runs only for a proven caller that its RPC's access rule lets through, embedded and clustered alike.
 
 mod admin;
+mod answer;
 mod frame;
 mod guard;
 mod serve;

@@ -2,8 +2,10 @@
 //! a later layer wins. A name that means nothing is an error, so that a misspelt limit is not silently the default. A
 //! [`Secret`] never prints, so a whole settings value may be shown.
 
+mod environment;
 mod secret;
 
+pub use environment::{Environment, NotAnEnvironment};
 pub use secret::{Secret, redact_url};
 
 use figment::Figment;

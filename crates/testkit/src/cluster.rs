@@ -1,7 +1,8 @@
 //! A whole cluster on this machine: every service its own `beem` process, two gateways, real PostgreSQL and Redis.
 //!
 //! `beem keygen --cluster` writes the settings and certificates; each process is `beem serve --config DIR/<name>.toml`.
-//! Each can be killed, stopped, paused and started again by its name: `gateway-1`, `gateway-2`, `identity`, `authz`.
+//! Each can be killed, stopped, paused and started again by its name: `gateway-1`, `gateway-2`, `identity`, `authz`,
+//! `ledger`.
 
 use crate::folder::RunFolder;
 use crate::postgres::Socket;
@@ -17,7 +18,7 @@ use std::time::Duration;
 pub const BEEM_ENV: &str = "BEEM_BIN";
 
 /// The services that have processes of their own; each has a database.
-pub const SERVICES: [&str; 2] = ["identity", "authz"];
+pub const SERVICES: [&str; 3] = ["identity", "authz", "ledger"];
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);

@@ -26,6 +26,8 @@ pub struct Plan {
     /// Process → its admin port.
     pub admin: BTreeMap<String, String>,
     pub public_origins: Vec<String>,
+    /// sandbox or live; empty: sandbox, since nothing was there before.
+    pub environment: String,
 }
 
 /// One process to be.
@@ -56,6 +58,7 @@ pub fn write(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>> {
         seeds: seeds.iter().map(|(n, seed)| ((*n).to_owned(), STANDARD.encode(seed))).collect(),
         standing_public: public(seeds.get("authz").context("a cluster has authz")?),
         sealing: STANDARD.encode(entropy.bytes::<32>()),
+        ledger: STANDARD.encode(entropy.bytes::<32>()),
     };
     let authority = authority()?;
     let mut written = vec![authority_file.clone()];
@@ -81,6 +84,8 @@ struct Secrets {
     seeds: BTreeMap<String, String>,
     standing_public: String,
     sealing: String,
+    /// Signs the heads of the books: another one than the service's, which may change at any time.
+    ledger: String,
 }
 
 fn processes(plan: &Plan) -> Vec<Process> {
@@ -130,6 +135,10 @@ fn settings(
             Value::Table(table([(process.service.as_str(), Value::Table(database))])),
         );
     }
+    if ["identity", "ledger"].contains(&process.service.as_str()) {
+        let environment = if plan.environment.is_empty() { "sandbox" } else { &plan.environment };
+        all.insert("environment".into(), text(environment));
+    }
     if process.service == "identity" {
         all.insert("sealing".into(), Value::Table(table([("keys", array([secrets.sealing.clone()]))])));
         // Until an SMTP server is named (`mail.smtp`), mail lies here.
@@ -173,6 +182,9 @@ fn keys(secrets: &Secrets, service: &str) -> Result<Table> {
     keys.insert("actor".into(), Value::Table(actor));
     if service == "authz" {
         keys.insert("standing".into(), text(seed));
+    }
+    if service == "ledger" {
+        keys.insert("ledger".into(), text(&secrets.ledger));
     }
     if ["gateway", "authz", "admin"].contains(&service) {
         keys.insert("standing_public".into(), array([secrets.standing_public.clone()]));
@@ -225,7 +237,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let plan = Plan {
             gateways: vec!["127.0.0.1:1".into(), "127.0.0.1:2".into()],
-            services: [("identity", "127.0.0.1:3"), ("authz", "127.0.0.1:4")]
+            services: [("identity", "127.0.0.1:3"), ("authz", "127.0.0.1:4"), ("ledger", "127.0.0.1:5")]
                 .map(|(n, a)| (n.to_owned(), a.to_owned()))
                 .into(),
             databases: [("identity".to_owned(), "sqlite:x".to_owned())].into(),
@@ -239,13 +251,18 @@ mod tests {
             assert!(files.contains(&file));
             beem_settings::load(Some(&file), &[]).unwrap()
         };
-        for name in ["gateway-1", "gateway-2", "identity", "authz", "admin"] {
+        for name in ["gateway-1", "gateway-2", "identity", "authz", "ledger", "admin"] {
             let settings = load(name);
             Keys::from_settings(&settings, &Clock::System).unwrap();
             settings.running().unwrap();
         }
         assert_eq!(load("gateway-2").gateway.listen, "127.0.0.1:2");
-        assert_eq!(load("gateway-1").keys.actor.len(), 2);
+        assert_eq!(load("gateway-1").keys.actor.len(), 3);
+        assert_eq!(
+            (load("ledger").environment.as_str(), load("authz").environment.as_str()),
+            ("sandbox", "")
+        );
+        assert!(load("ledger").keys.ledger.is_some() && load("identity").keys.ledger.is_none());
         assert_eq!(load("identity").keys.actor.len(), 1);
         assert!(load("gateway-1").keys.standing.is_none() && load("authz").keys.standing.is_some());
         assert!(load("identity").redis.is_none());

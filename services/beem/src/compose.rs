@@ -2,7 +2,7 @@
 //! the ways between them. What runs here and what elsewhere is the settings' to say; the services cannot tell.
 
 use crate::data_dir::DataDir;
-use crate::keys::{self, Keys};
+use crate::keys::{self, Keys, Lasting};
 use crate::links::Links;
 use crate::sealing_keys;
 use crate::settings::{SERVICES, Settings};
@@ -13,7 +13,6 @@ use beem_database::{Database, DatabaseSettings};
 use beem_gateway::pages::PublishedKey;
 use beem_gateway::standings::FromAuthz;
 use beem_gateway::{Gateway, GatewayDeps};
-use beem_identity::Environment;
 use beem_limits::{Limiter, ReplayStore};
 use beem_mail::MailSettings;
 use beem_proto::Contract;
@@ -21,6 +20,7 @@ use beem_proto::identity::v1::GetInstallationRequest;
 use beem_proto::identity::v1::directory_client::DirectoryClient;
 use beem_redis::Redis;
 use beem_runtime::{GuardSettings, Ready, Service, Task, guarded};
+use beem_settings::Environment;
 use beem_telemetry::Telemetry;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -79,8 +79,11 @@ impl House {
         let keys = match &data_dir {
             Some(dir) if settings.is_embedded() && settings.keys.service.is_empty() => {
                 let names: Vec<&str> = SERVICES.into_iter().chain(["admin"]).collect();
-                let standing = keys::standing_key(&dir.file(keys::STANDING_FILE), &entropy)?;
-                Keys::drawn(&names, standing, &clock, &entropy)
+                let lasting = Lasting {
+                    standing: keys::lasting_key(&dir.file(keys::STANDING_FILE), &entropy)?,
+                    ledger: keys::lasting_key(&dir.file(keys::LEDGER_FILE), &entropy)?,
+                };
+                Keys::drawn(&names, lasting, &clock, &entropy)
             }
             Some(_) | None => Keys::from_settings(&settings, &clock)?,
         };
@@ -104,6 +107,7 @@ impl House {
                     behind.tasks.extend(keys);
                     service
                 }
+                "ledger" => self.ledger(links).await?,
                 _ => continue,
             };
             links.add(name, guarded(service.routes, self.guard(name)));
@@ -130,8 +134,7 @@ impl House {
 
     /// Identity, and the task that follows the file of its sealing keys.
     async fn identity(&self, links: &Links<'_>) -> Result<(Service, Option<Task>)> {
-        let wanted = self.settings.environment.as_str();
-        let environment = if wanted.is_empty() { None } else { Some(wanted.parse::<Environment>()?) };
+        let environment = self.wanted_environment()?;
         let (sealing, key_file) =
             sealing_keys::found(&self.settings.sealing, self.data_dir.as_ref(), &self.entropy)?;
         let deps = beem_identity::IdentityDeps {
@@ -147,6 +150,27 @@ impl House {
         };
         let service = beem_identity::build(self.settings.identity.clone(), deps).await.context("identity")?;
         Ok((service, key_file.map(|file| sealing_keys::follow(sealing, file))))
+    }
+
+    async fn ledger(&self, links: &Links<'_>) -> Result<Service> {
+        let signing_key =
+            self.keys.ledger.clone().context("keys.ledger: the heads of the books are signed with it")?;
+        let deps = beem_ledger::LedgerDeps {
+            database: self.database("ledger").await?,
+            authz: links.link("ledger", "authz")?,
+            signing_key,
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            telemetry: self.telemetry.clone(),
+            environment: self.wanted_environment()?,
+        };
+        beem_ledger::build(self.settings.ledger.clone(), deps).await.context("ledger")
+    }
+
+    /// What the settings say this installation is. Each service that keeps it holds it against what it was made as.
+    fn wanted_environment(&self) -> Result<Option<Environment>> {
+        let wanted = self.settings.environment.as_str();
+        Ok(if wanted.is_empty() { None } else { Some(wanted.parse()?) })
     }
 
     /// How mail goes out: as the settings say, else into a folder of the data directory.

@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// The seed of the key of standings, in an embedded installation's data directory.
 pub const STANDING_FILE: &str = "standing.key";
+/// The seed of the key that the heads of the books are signed with, likewise.
+pub const LEDGER_FILE: &str = "ledger.key";
 
 /// Everything that proves one part of the installation to another.
 #[derive(Clone)]
@@ -23,6 +25,16 @@ pub struct Keys {
     actor: BTreeMap<String, Vec<ActorKey>>,
     pub standing: Option<SigningKey>,
     pub standing_public: Vec<VerifyingKey>,
+    /// Signs the heads of the books.
+    pub ledger: Option<SigningKey>,
+}
+
+/// The keys whose signatures outlive a process.
+pub struct Lasting {
+    /// Signs standings and the heads of the audit trail.
+    pub standing: SigningKey,
+    /// Signs the heads of the books.
+    pub ledger: SigningKey,
 }
 
 /// A key in the settings cannot be used.
@@ -34,16 +46,16 @@ pub struct KeyError {
 }
 
 impl Keys {
-    /// Keys that live as long as this process, for all of these services. The key of standings also signs the heads of the
-    /// audit trail, which outlive it: it is given.
+    /// Keys that live as long as this process, for all of these services; those whose signatures outlive it are given.
     #[must_use]
-    pub fn drawn(names: &[&str], standing: SigningKey, clock: &Clock, entropy: &Entropy) -> Self {
+    pub fn drawn(names: &[&str], lasting: Lasting, clock: &Clock, entropy: &Entropy) -> Self {
         let mut keys = Self {
             identities: BTreeMap::new(),
             issuers: BTreeMap::new(),
             actor: BTreeMap::new(),
             standing: None,
             standing_public: Vec::new(),
+            ledger: Some(lasting.ledger),
         };
         for name in names {
             let signing = SigningKey::from_bytes(&entropy.bytes());
@@ -51,8 +63,8 @@ impl Keys {
             keys.identities.insert((*name).to_owned(), ServiceIdentity::new(name, signing, clock.clone()));
             keys.actor.insert((*name).to_owned(), vec![ActorKey(entropy.bytes())]);
         }
-        keys.standing_public.push(standing.verifying_key());
-        keys.standing = Some(standing);
+        keys.standing_public.push(lasting.standing.verifying_key());
+        keys.standing = Some(lasting.standing);
         keys
     }
 
@@ -61,13 +73,14 @@ impl Keys {
     /// # Errors
     /// The first that is no key.
     pub fn from_settings(settings: &Settings, clock: &Clock) -> Result<Self, KeyError> {
-        let KeySettings { service, issuers, actor, standing, standing_public } = &settings.keys;
+        let KeySettings { service, issuers, actor, standing, standing_public, ledger } = &settings.keys;
         let mut keys = Self {
             identities: BTreeMap::new(),
             issuers: BTreeMap::new(),
             actor: BTreeMap::new(),
             standing: None,
             standing_public: public_keys("standing_public", standing_public)?,
+            ledger: None,
         };
         for (name, seed) in service {
             let signing = SigningKey::from_bytes(&bytes(&format!("service.{name}"), seed.expose())?);
@@ -88,6 +101,9 @@ impl Keys {
         }
         if let Some(standing) = standing {
             keys.standing = Some(SigningKey::from_bytes(&bytes("standing", standing.expose())?));
+        }
+        if let Some(ledger) = ledger {
+            keys.ledger = Some(SigningKey::from_bytes(&bytes("ledger", ledger.expose())?));
         }
         Ok(keys)
     }
@@ -121,23 +137,23 @@ impl Keys {
     }
 }
 
-/// The key of standings of an embedded installation: in a file, made at the first start.
+/// A signing key of an embedded installation: in a file, made at the first start.
 ///
 /// # Errors
 /// When the file cannot be read or written, or holds no key.
-pub fn standing_key(file: &Path, entropy: &Entropy) -> anyhow::Result<SigningKey> {
+pub fn lasting_key(file: &Path, entropy: &Entropy) -> anyhow::Result<SigningKey> {
     if !file.is_file() {
         let seed = STANDARD.encode(entropy.bytes::<32>());
         write_private(file, seed.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    read_standing_key(file)
+    read_lasting_key(file)
 }
 
 /// The same where it must be there.
 ///
 /// # Errors
-/// As [`standing_key`].
-pub fn read_standing_key(file: &Path) -> anyhow::Result<SigningKey> {
+/// As [`lasting_key`].
+pub fn read_lasting_key(file: &Path) -> anyhow::Result<SigningKey> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(SigningKey::from_bytes(&bytes(&file.display().to_string(), &text)?))
 }

@@ -9,8 +9,12 @@ use beem_telemetry::Telemetry;
 use std::collections::BTreeMap;
 
 /// Who calls whom, and nothing else. Acyclic, so that services can be built in order.
-pub const CALLS: [(&str, &[&str]); 3] =
-    [("gateway", &["identity", "authz"]), ("identity", &["authz"]), ("admin", &["identity", "authz"])];
+pub const CALLS: [(&str, &[&str]); 4] = [
+    ("gateway", &["identity", "authz", "ledger"]),
+    ("identity", &["authz"]),
+    ("ledger", &["authz"]),
+    ("admin", &["identity", "authz", "ledger"]),
+];
 
 /// The services of this process so far, and the way to all others.
 pub struct Links<'a> {

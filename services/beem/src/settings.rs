@@ -5,6 +5,7 @@ use beem_authz::AuthzSettings;
 use beem_database::DatabaseSettings;
 use beem_gateway::GatewaySettings;
 use beem_identity::IdentitySettings;
+use beem_ledger::LedgerSettings;
 use beem_mail::MailSettings;
 use beem_settings::Secret;
 use beem_telemetry::TelemetrySettings;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Every service of this build, in the order in which they are built: a service comes after those it calls.
-pub const SERVICES: [&str; 3] = ["authz", "identity", "gateway"];
+pub const SERVICES: [&str; 4] = ["authz", "identity", "ledger", "gateway"];
 
 /// Everything a process can be told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +29,7 @@ pub struct Settings {
     pub gateway: GatewaySettings,
     pub identity: IdentitySettings,
     pub authz: AuthzSettings,
+    pub ledger: LedgerSettings,
     /// Per service: its database. Absent: one SQLite file in the data directory.
     pub database: BTreeMap<String, DatabaseUrl>,
     /// Standings, limits and replay store. Absent: in this process, which is right only when it is the only gateway.
@@ -55,6 +57,7 @@ impl Default for Settings {
             gateway: GatewaySettings::default(),
             identity: IdentitySettings::default(),
             authz: AuthzSettings::default(),
+            ledger: LedgerSettings::default(),
             database: BTreeMap::new(),
             redis: None,
             peers: BTreeMap::new(),
@@ -136,6 +139,8 @@ pub struct KeySettings {
     pub standing: Option<Secret<String>>,
     /// Its public key, and the previous one while they rotate.
     pub standing_public: Vec<String>,
+    /// Ed25519 seed the ledger signs the heads of the books with.
+    pub ledger: Option<Secret<String>>,
 }
 
 /// `[sealing]`: the key that secrets in the databases are sealed with; 32 bytes, base64. Either in the settings or in a
@@ -218,6 +223,7 @@ mod tests {
             "peers",
             "internal_services",
             "keys.standing",
+            "keys.ledger",
             "sealing.key_file",
             "mail.folder",
             "mail.smtp",

@@ -4,7 +4,8 @@
 //!
 //! - [`settings`] the bounds; `crowd` how many connections from where
 //! - `guard` the socket as hyper sees it, `scanner`, `head`, `chunked` the grammar of HTTP/1 it enforces (pure)
-//! - `exchange` one request and its answer; `host` which host it is for; `wire` what guard and exchange share
+//! - `exchange` one request and its answer; `host` which host it is for; `outgoing` an answer over HTTP/2; `wire` what
+//!   guard, exchange and driver share
 //! - `connection` drives one connection, this file all of them
 
 mod chunked;
@@ -14,6 +15,7 @@ mod exchange;
 mod guard;
 mod head;
 mod host;
+mod outgoing;
 mod request;
 mod scanner;
 mod settings;

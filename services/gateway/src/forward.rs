@@ -93,7 +93,14 @@ pub fn ours(fault: Fault) -> Fault {
 }
 
 fn raw(method: &Method, values: &MetadataMap, body: RawBody) -> Result<Response<EdgeBody>, Fault> {
-    let chunks = body.chunks.map(|chunk| chunk.map_err(Into::into));
+    let name = method.name.clone();
+    let chunks = body.chunks.map(move |chunk| {
+        chunk.map_err(|fault| {
+            // The head is out: all that is left is to break the answer off, and to say so here.
+            tracing::warn!(method = name, reason = ?fault, "an answer broke off in the middle");
+            fault.into()
+        })
+    });
     respond(method, values, edge::stream(chunks), body.content_type)
 }
 

@@ -50,7 +50,7 @@ pub struct GatewayDeps {
     pub standings: VerifiedStandings,
     pub limiter: Limiter,
     pub replay: ReplayStore,
-    /// sandbox or live.
+    /// sandbox or live. Outside a sandbox what the contract has for one only is not there at all.
     pub environment: String,
     pub public_keys: Vec<PublishedKey>,
     pub ready: Ready,
@@ -79,6 +79,7 @@ pub fn build(
     let uses = uses::Uses::new(identity.clone());
     let (clock, telemetry) = (deps.clock.clone(), deps.telemetry.clone());
     let audit = Audit::new(link("authz")?, settings.audit.read_sample, clock, deps.entropy, telemetry);
+    let contract = deps.contract.of_environment(&deps.environment);
     let well_known = WellKnown {
         version: env!("CARGO_PKG_VERSION"),
         environment: deps.environment,
@@ -99,8 +100,8 @@ pub fn build(
     let mut tasks = vec![task("report-uses", move |cancel| reporter.clone().report(cancel))];
     tasks.extend(audit.tasks());
     let gateway = Gateway {
-        routes: routes::Routes::from_contract(&deps.contract).map_err(Fault::internal)?,
-        pages: Pages::new(&deps.contract, &well_known, deps.ready),
+        routes: routes::Routes::from_contract(&contract).map_err(Fault::internal)?,
+        pages: Pages::new(&contract, &well_known, deps.ready),
         origins,
         proxies,
         limiter: deps.limiter,

@@ -16,13 +16,11 @@ mod path;
 mod percent;
 mod query;
 mod raw_body;
-mod structure;
 mod value;
 
 pub use codec::RawCodec;
 pub use decode::decode;
 pub use encode::encode;
-pub(crate) use enums::public_name;
 pub(crate) use fits::{STRUCT, TIMESTAMP, fits, is_present_mask};
 pub use raw_body::{RawBody, is_raw};
 

@@ -1,7 +1,6 @@
 //! The gRPC services: decode, call, encode. Only this module and `peers` see tonic.
 
 pub mod convert;
-pub mod json;
 mod people;
 mod users;
 

@@ -26,7 +26,6 @@ pub use domain::Environment;
 pub use settings::IdentitySettings;
 
 use crate::grpc::Grpc;
-use crate::grpc::json::ClientJson;
 use crate::mails::Letters;
 use crate::operations::{Means, Operations};
 use crate::passwords::Passwords;
@@ -37,12 +36,12 @@ use beem_events::{Feed, FeedServer};
 use beem_fault::{Fault, Result};
 use beem_link::Link;
 use beem_mail::{MailQueue, MailSettings, Mailer};
-use beem_proto::Contract;
 use beem_proto::events::v1::feed_server;
 use beem_proto::identity::v1::{
     accounts_server, clients_server, directory_server, profiles_server, sessions_server, sign_ins_server,
     users_server,
 };
+use beem_proto::{AnswerJson, Contract};
 use beem_runtime::Service;
 use beem_sealing::Sealing;
 use beem_telemetry::Telemetry;
@@ -89,7 +88,8 @@ pub async fn build(settings: IdentitySettings, deps: IdentityDeps) -> Result<Ser
     let installation = store::installation::open(&db, deps.environment).await?;
     store::installation::hold_key(&db, &deps.sealing).await?;
     let feed = Feed::open(db.clone()).await?;
-    let json = ClientJson::new(&Contract::load().map_err(Fault::internal)?)?;
+    let contract = Contract::load().map_err(Fault::internal)?;
+    let json = AnswerJson::new(&contract, "beem.identity.v1.Client").map_err(Fault::internal)?;
     let mail = MailQueue::new(deps.sealing.clone());
     let letters = Letters { origin: deps.origin };
     let mailer = Mailer::new(db.clone(), mail.clone(), &deps.mail, letters, deps.telemetry.clone())?;

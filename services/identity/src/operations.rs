@@ -46,7 +46,6 @@ mod view;
 
 use crate::domain::{Installation, SessionLife};
 use crate::grpc::convert;
-use crate::grpc::json::ClientJson;
 use crate::passwords::Passwords;
 use crate::peers::Authz;
 use crate::settings::IdentitySettings;
@@ -56,6 +55,7 @@ use beem_database::claims::{Outcome, RequestKey, fingerprint};
 use beem_database::sagas::{Saga, Sagas};
 use beem_fault::{Code, Fault, Result};
 use beem_mail::MailQueue;
+use beem_proto::AnswerJson;
 use beem_sealing::Sealing;
 use change::Target;
 use prost::Message as _;
@@ -88,7 +88,8 @@ const LARGEST_REQUEST: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Means {
     pub authz: Authz,
-    pub json: ClientJson,
+    /// Clients as GetClient answers them, for events.
+    pub json: AnswerJson,
     pub sealing: Sealing,
     pub mail: MailQueue,
     pub passwords: Passwords,
@@ -103,7 +104,7 @@ impl Means {
     #[must_use]
     pub fn new(
         authz: Authz,
-        json: ClientJson,
+        json: AnswerJson,
         sealing: Sealing,
         mail: MailQueue,
         passwords: Passwords,

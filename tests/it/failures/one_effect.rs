@@ -1,5 +1,6 @@
 //! Rows 1 to 4 and 6: however often and however badly a write is sent under one key, it has one effect and one answer.
 
+use crate::ledger::books::{CREDITS, Purse, QUOTES, WALLETS, accept, conversion, credit, id};
 use beem_proto::{Access, Contract};
 use beem_roles::Role;
 use beem_signing::KeyKind;
@@ -75,6 +76,7 @@ fn case(
 /// Every write of the public API by its RPC, on the account of `owner`; none may be missing.
 async fn writes(rig: &Rig, owner: &Client) -> Vec<(&'static str, Case)> {
     let mut cases = writes_of_clients(owner).await;
+    cases.extend(writes_of_money(owner).await);
     cases.extend(writes_of_people(rig, owner).await);
     cases
 }
@@ -103,6 +105,24 @@ async fn writes_of_clients(owner: &Client) -> Vec<(&'static str, Case)> {
             "UpdateAccount",
             case("PATCH", account, json!({ "name": "Main" }), account, json!({ "name": "Other" })),
         ),
+    ]
+}
+
+async fn writes_of_money(owner: &Client) -> Vec<(&'static str, Case)> {
+    let purse = Purse(owner.clone());
+    let (usd, eur) = (purse.filled("USD", "100.00").await, purse.wallet("EUR").await);
+    let quoted = |amount: &str| conversion(&usd, &eur, amount);
+    let one = accept(&id(&purse.quote(&usd, &eur, "1.08").await));
+    let other = accept(&id(&purse.quote(&usd, &eur, "1.08").await));
+    let wallet = |name: &str| json!({ "currency": "USD", "name": name });
+    let case = |method, target: &str, body: Value, other_target: &str, other_body: Value| {
+        case(owner, method, (target, body), (other_target, other_body), &owner.gateway)
+    };
+    vec![
+        ("CreateWallet", case("POST", WALLETS, wallet("one"), WALLETS, wallet("two"))),
+        ("CreateCredit", case("POST", CREDITS, credit(&usd, "1.00"), CREDITS, credit(&usd, "2.00"))),
+        ("CreateQuote", case("POST", QUOTES, quoted("1.08"), QUOTES, quoted("1.09"))),
+        ("ExecuteQuote", case("PUT", &one, Value::Null, &other, Value::Null)),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! A valid message for every RPC, as one service sends it to another. None of them changes what another test looks at.
 
+use super::inside_books::Books;
 use super::inside_people::People;
 use beem_proto::{Access, Contract, Method};
 use beem_tests::forge::unique;
@@ -17,6 +18,7 @@ pub struct World {
     /// A public key, PEM.
     pub key: String,
     pub people: People,
+    pub books: Books,
 }
 
 /// One RPC.
@@ -116,6 +118,67 @@ pub const ROWS: &[Row] = &[
     row("/beem.identity.v1.Directory/GetSession", |w| json!({ "tokenHash": w.people.session_hash })),
     row("/beem.identity.v1.Directory/InviteOwner", |w| json!({ "accountId": w.account })),
     row("/beem.identity.v1.Directory/ResealSecrets", |_| json!({})),
+    row("/beem.ledger.v1.Currencies/ListCurrencies", |_| json!({})),
+    row("/beem.ledger.v1.Wallets/ListWallets", |_| json!({})),
+    row("/beem.ledger.v1.Wallets/CreateWallet", |_| json!({ "currency": "USD", "name": "inside" })),
+    row("/beem.ledger.v1.Wallets/GetWallet", |w| json!({ "id": w.books.usd })),
+    row("/beem.ledger.v1.Wallets/ListBalances", |_| json!({})),
+    row("/beem.ledger.v1.Wallets/ListTransactions", |w| json!({ "id": w.books.usd })),
+    row("/beem.ledger.v1.Wallets/ExportTransactions", |w| json!({ "id": w.books.usd })),
+    row("/beem.ledger.v1.Credits/CreateCredit", |w| json!({ "walletId": w.books.usd, "amount": "1.00" })),
+    row(
+        "/beem.ledger.v1.Quotes/CreateQuote",
+        |w| json!({ "fromWalletId": w.books.usd, "toWalletId": w.books.eur, "amountIn": "1.08" }),
+    ),
+    row("/beem.ledger.v1.Quotes/ExecuteQuote", |w| json!({ "id": w.books.quote })),
+    row("/beem.ledger.v1.Quotes/GetQuote", |w| json!({ "id": w.books.quote })),
+    row("/beem.ledger.v1.Quotes/ListQuotes", |_| json!({})),
+    row("/beem.ledger.v1.Postings/PostBatches", |w| {
+        let transfer = json!({
+            "debit": { "system": "CLEARING", "network": "sandbox" }, "credit": { "walletId": w.books.usdc },
+            "currency": "USDC", "amount": "1", "kind": "DEPOSIT", "cause": w.books.cause(),
+        });
+        let batch = json!({ "effectKey": unique(), "accountId": w.account, "transfers": [transfer] });
+        json!({ "batches": [batch] })
+    }),
+    row("/beem.ledger.v1.Postings/Reserve", |w| {
+        json!({
+            "effectKey": unique(), "accountId": w.account, "walletId": w.books.usd, "amount": "1.00",
+            "cause": w.books.cause(),
+        })
+    }),
+    row("/beem.ledger.v1.Postings/ReadHold", |w| json!({ "accountId": w.account, "holdId": w.books.holds[0] })),
+    row("/beem.ledger.v1.Postings/PostHold", |w| {
+        json!({
+            "effectKey": unique(), "accountId": w.account, "holdId": w.books.holds[0], "amount": "0.50",
+            "credit": { "system": "FEES" }, "kind": "FEE",
+        })
+    }),
+    row(
+        "/beem.ledger.v1.Postings/VoidHold",
+        |w| json!({ "effectKey": unique(), "accountId": w.account, "holdId": w.books.holds[1] }),
+    ),
+    row("/beem.ledger.v1.Postings/ReadWallet", |w| json!({ "accountId": w.account, "walletId": w.books.usd })),
+    row("/beem.ledger.v1.Settlements/SettleInbound", |w| {
+        json!({
+            "effectKey": w.books.deposit, "accountId": w.account, "walletId": w.books.usd, "network": "sandbox",
+            "currency": "USDC", "amount": "10", "kind": "DEPOSIT", "cause": w.books.cause(), "keep": true,
+        })
+    }),
+    row("/beem.ledger.v1.Settlements/ReadSettlement", |w| json!({ "effectKey": w.books.deposit })),
+    row("/beem.ledger.v1.Settlements/ReleaseInbound", |w| json!({ "effectKey": w.books.deposit })),
+    row("/beem.ledger.v1.Settlements/ReserveOutbound", |w| w.books.payout(&w.account)),
+    row(
+        "/beem.ledger.v1.Settlements/PostOutbound",
+        |w| json!({ "effectKey": unique(), "accountId": w.account, "holdId": w.books.holds[2] }),
+    ),
+    row("/beem.ledger.v1.Rates/LockRate", |_| {
+        json!({ "effectKey": unique(), "from": "USDC", "to": "USD", "side": "SELL", "timeToLiveS": 60 })
+    }),
+    row("/beem.ledger.v1.Rates/ReadRate", |_| json!({ "from": "BTC", "to": "EUR" })),
+    row("/beem.ledger.v1.Books/VerifyLedger", |_| json!({ "maxRows": 1 })),
+    row("/beem.ledger.v1.Books/ListLedgerHeads", |_| json!({})),
+    row("/beem.ledger.v1.Books/ListSuspended", |_| json!({})),
     row("/beem.identity.v1.Profiles/GetProfile", |_| json!({})),
     row(
         "/beem.identity.v1.Profiles/UpdateProfile",

@@ -1,5 +1,6 @@
 //! A valid request for every RPC that is reachable from outside.
 
+use crate::ledger::books::{Purse, conversion, credit, id};
 use beem_proto::{Access, Contract, Method};
 use beem_roles::Role;
 use beem_signing::KeyKind;
@@ -11,12 +12,17 @@ use serde_json::{Value, json};
 pub struct Row {
     /// The gRPC path.
     pub rpc: &'static str,
+    /// [`FROM`] and [`TO`] in it stand for the world's wallets.
     pub body: fn() -> Value,
     /// Valid as well, and not the same request; null when there is no other.
     pub other_body: fn() -> Value,
     /// Whether a caller without any role may send exactly this.
     pub without_roles: bool,
 }
+
+/// The wallet that has something in it, and the one that has not.
+const FROM: &str = "@from";
+const TO: &str = "@to";
 
 const fn read(rpc: &'static str, without_roles: bool) -> Row {
     Row { rpc, body: || Value::Null, other_body: || Value::Null, without_roles }
@@ -59,6 +65,26 @@ pub const ROWS: &[Row] = &[
         || json!({ "firstName": "one" }),
         || json!({ "firstName": "two" }),
     ),
+    read("/beem.ledger.v1.Currencies/ListCurrencies", true),
+    read("/beem.ledger.v1.Wallets/ListWallets", false),
+    write(
+        "/beem.ledger.v1.Wallets/CreateWallet",
+        || json!({ "currency": "USD", "name": "one" }),
+        || json!({ "currency": "USD", "name": "two" }),
+    ),
+    read("/beem.ledger.v1.Wallets/GetWallet", false),
+    read("/beem.ledger.v1.Wallets/ListBalances", false),
+    read("/beem.ledger.v1.Wallets/ListTransactions", false),
+    read("/beem.ledger.v1.Wallets/ExportTransactions", false),
+    write(
+        "/beem.ledger.v1.Quotes/CreateQuote",
+        || conversion(FROM, TO, "1.08"),
+        || conversion(FROM, TO, "1.09"),
+    ),
+    write("/beem.ledger.v1.Quotes/ExecuteQuote", || Value::Null, || Value::Null),
+    read("/beem.ledger.v1.Quotes/GetQuote", false),
+    read("/beem.ledger.v1.Quotes/ListQuotes", false),
+    write("/beem.ledger.v1.Credits/CreateCredit", || credit(TO, "1.00"), || credit(FROM, "1.01")),
     // What stands here for people is made for each request: see World::valid.
     read("/beem.identity.v1.Sessions/ListSessions", true),
     write("/beem.identity.v1.Sessions/EndCurrentSession", || Value::Null, || Value::Null),
@@ -105,6 +131,9 @@ pub struct World<'a> {
     target: Creds,
     /// The user's id.
     invited: String,
+    /// Wallets with and without something in them, and a quote between them.
+    wallets: [String; 2],
+    quote: String,
 }
 
 /// A request that succeeds.
@@ -134,19 +163,46 @@ impl<'a> World<'a> {
         let target = owner.new_client(&json!({})).await;
         let stranger = rig.as_client(&rig.new_account());
         let invited = invite(&owner).await.0;
-        Self { rig, owner, stranger, target, invited }
+        let purse = Purse(owner.clone());
+        let wallets = [purse.filled("USD", "1000.00").await, purse.wallet("EUR").await];
+        let quote = id(&purse.quote(&wallets[0], &wallets[1], "1.08").await);
+        Self { rig, owner, stranger, target, invited, wallets, quote }
     }
 
     /// Other targets, for what uses one up.
     pub async fn renew(&mut self) {
         self.target = self.owner.new_client(&json!({})).await;
         self.invited = invite(&self.owner).await.0;
+        let [from, to] = &self.wallets;
+        self.quote = id(&Purse(self.owner.clone()).quote(from, to, "1.08").await);
+    }
+
+    /// A valid body, about the world's wallets.
+    pub fn body(&self, method: &Method) -> Value {
+        self.filled((row(method).body)())
+    }
+
+    fn filled(&self, mut body: Value) -> Value {
+        for value in body.as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
+            for (place, wallet) in [FROM, TO].into_iter().zip(&self.wallets) {
+                if value == place {
+                    *value = json!(wallet);
+                }
+            }
+        }
+        body
     }
 
     /// Verb and path of an RPC, about the target.
     pub fn place(&self, method: &Method) -> (&'static str, String) {
         let binding = &method.http[0];
-        let id = if method.path.contains(".Clients/") { &self.target.id } else { &self.invited };
+        let service = method.path.split('/').nth(1).and_then(|name| name.rsplit('.').next());
+        let id = match service.unwrap() {
+            "Clients" => &self.target.id,
+            "Wallets" => &self.wallets[0],
+            "Quotes" => &self.quote,
+            _ => &self.invited,
+        };
         (binding.verb.as_str(), binding.template.replace("{id}", id))
     }
 
@@ -172,14 +228,13 @@ impl<'a> World<'a> {
         if method.session {
             return self.of_a_person(method).await;
         }
-        let row = row(method);
         let (verb, path) = self.place(method);
         Valid {
             caller: Box::new(self.owner.clone()),
             verb,
             path,
-            body: (row.body)(),
-            other_body: (row.other_body)(),
+            body: self.body(method),
+            other_body: self.filled((row(method).other_body)()),
         }
     }
 

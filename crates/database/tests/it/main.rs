@@ -8,13 +8,16 @@
     reason = "tests may, and no task of theirs outlives them"
 )]
 
+mod arrays;
 mod claims;
 mod connect;
 mod cut;
+mod effects;
 mod migrate;
 mod page;
 mod rig;
 mod runners;
 mod sagas;
 mod secrets;
+mod snapshot;
 mod transact;

@@ -1,12 +1,13 @@
 //! Pages over a real table, with rows coming in between.
 
 use crate::rig::{Rig, on_both};
-use beem_database::page::{Page, PageQuery};
-use beem_database::{Database, OrFault as _};
+use beem_database::page::{Order, Page, PageQuery};
+use beem_database::{Database, OrFault as _, Sql as _};
 use sea_orm::ActiveValue::Set;
+use sea_orm::QueryResult;
 use sea_orm::entity::prelude::*;
 
-on_both!(pages_are_stable_under_inserts, offsets_skip_rows);
+on_both!(pages_are_stable_under_inserts, offsets_skip_rows, a_list_by_hand_goes_by_time_and_a_number,);
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -96,4 +97,65 @@ async fn offsets_skip_rows(rig: Rig) {
     assert_eq!(rows, [7, 6]);
     let (rows, _) = read(&db, PageQuery { max: Some(2), page_token: &token, ..PageQuery::default() }).await;
     assert_eq!(rows, [5, 4], "and go on by token");
+}
+
+/// One page of a statement by hand; the numbers.
+async fn read_by_hand(db: &Database, query: PageQuery<'_>) -> (Vec<i64>, String) {
+    let page = Page::parse(query, "ListEntries", b"account").unwrap();
+    let (beyond, order) = match page.order {
+        Order::Asc => (">", "ASC"),
+        Order::Desc => ("<", "DESC"),
+    };
+    let mut values = vec![page.limit().cast_signed().into(), i64::from(page.skipped()).into()];
+    let mut place = String::new();
+    if let Some((at_ms, id)) = page.after() {
+        let sequence = id.as_u64_pair().1;
+        values.extend([at_ms.into(), sequence.cast_signed().into()]);
+        place = format!("WHERE (created_ms, sequence) {beyond} ($3, $4)");
+    }
+    let sql = format!(
+        "SELECT created_ms, sequence FROM entries {place}
+        ORDER BY created_ms {order}, sequence {order} LIMIT $1 OFFSET $2"
+    );
+    let rows = db.read().rows(&sql, values).await.unwrap();
+    let number = |row: &QueryResult, column: &str| row.try_get::<i64>("", column).unwrap();
+    let (rows, token) = page.finish(rows, |row| {
+        (number(row, "created_ms"), Uuid::from_u64_pair(0, number(row, "sequence").cast_unsigned()))
+    });
+    (rows.iter().map(|row| number(row, "sequence")).collect(), token)
+}
+
+async fn a_list_by_hand_goes_by_time_and_a_number(rig: Rig) {
+    let db = rig.bare_process().await;
+    db.write(|tx| {
+        Box::pin(async move {
+            let make = "CREATE TABLE entries (created_ms BIGINT NOT NULL, sequence BIGINT NOT NULL)";
+            tx.execute_unprepared(make).await.or_fault()?;
+            for n in 1..=20_i64 {
+                // Three of a millisecond.
+                tx.run("INSERT INTO entries VALUES ($1, $2)", vec![(n / 3).into(), n.into()]).await?;
+            }
+            Ok(())
+        })
+    })
+    .await
+    .unwrap();
+    for order in ["desc", "asc"] {
+        for skipped in [None, Some(4)] {
+            let first = PageQuery { max: Some(7), offset: skipped, order, ..PageQuery::default() };
+            let (mut seen, mut token) = read_by_hand(&db, first).await;
+            assert_eq!(seen.len(), 7);
+            while !token.is_empty() {
+                let next = PageQuery { max: Some(7), page_token: &token, order, offset: None };
+                let (rows, following) = read_by_hand(&db, next).await;
+                seen.extend(rows);
+                token = following;
+            }
+            let mut all: Vec<i64> = (1..=20).collect();
+            if order == "desc" {
+                all.reverse();
+            }
+            assert_eq!(seen, all[usize::try_from(skipped.unwrap_or(0)).unwrap()..]);
+        }
+    }
 }

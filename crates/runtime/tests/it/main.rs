@@ -9,3 +9,4 @@
 
 mod parity;
 mod rig;
+mod streams;

@@ -1,5 +1,6 @@
 //! A service that does what the test says, behind its guard, and a link to it in either shape.
 
+use crate::streams::Streams;
 use beem_caller::{
     Actor, ActorKey, AuthenticatedBy, Caller, Opener, PrincipalKind, Sealer, ServiceIdentity, Subject,
 };
@@ -26,6 +27,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::BinaryMetadataValue;
+use tonic::service::RoutesBuilder;
 use tonic::{Request, Response, Status};
 
 pub const LIST_ROLES: &str = "/beem.authz.v1.Roles/ListRoles";
@@ -109,6 +111,21 @@ fn key(seed: u8) -> SigningKey {
 impl Rig {
     /// A service `authz` that knows the issuers gateway (key 1), hooks (2), reporting (3).
     pub async fn new(shape: Shape) -> Self {
+        Self::with(shape, |routes, probe| {
+            routes.add_service(RolesServer::new(probe.clone())).add_service(FeedServer::new(probe.clone()));
+        })
+        .await
+    }
+
+    /// The same with a stream where the feed is.
+    pub async fn serving(shape: Shape, streams: Streams) -> Self {
+        Self::with(shape, |routes, _| {
+            routes.add_service(streams);
+        })
+        .await
+    }
+
+    async fn with(shape: Shape, add: impl FnOnce(&mut RoutesBuilder, &Probe)) -> Self {
         let clock = Clock::System;
         let probe = Probe { does: Arc::new(Mutex::new(Does::Answers)), seen: Arc::default() };
         let issuers = [("gateway", 1), ("hooks", 2), ("reporting", 3)];
@@ -123,7 +140,7 @@ impl Rig {
             telemetry: Telemetry::off(),
         };
         let mut routes = tonic::service::Routes::builder();
-        routes.add_service(RolesServer::new(probe.clone())).add_service(FeedServer::new(probe.clone()));
+        add(&mut routes, &probe);
         let service = guarded(routes.routes(), settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -39,6 +39,9 @@ pub struct KeygenArgs {
     /// The origin callers use; repeat for several
     #[arg(long, value_name = "URL")]
     public_origin: Vec<String>,
+    /// sandbox or live, for ever
+    #[arg(long, value_name = "ENVIRONMENT", default_value = "sandbox", value_parser = ["sandbox", "live"])]
+    environment: String,
 }
 
 pub fn run(args: &KeygenArgs) -> Result<ExitCode> {
@@ -50,6 +53,7 @@ pub fn run(args: &KeygenArgs) -> Result<ExitCode> {
             redis: args.redis.clone(),
             admin: args.admin.iter().cloned().collect(),
             public_origins: args.public_origin.clone(),
+            environment: args.environment.clone(),
         };
         for file in cluster_files::write(dir, &plan)? {
             say(file.display());

@@ -123,10 +123,14 @@ where
         .keep_alive_timeout(ms(settings.ping_ms));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), answer));
     let mut closing = false;
+    let stall = ms(settings.write_stall_ms);
     loop {
-        let patience = ms(if closing { settings.write_stall_ms } else { settings.idle_ms });
+        let look_again = wire.abandon_stalled(stall);
+        let patience = if closing { stall } else { ms(settings.idle_ms) };
         tokio::select! {
             ended = connection.as_mut() => return ended,
+            () = wire.answer_began() => continue,
+            () = sleep_until(look_again.unwrap_or_else(Instant::now)), if look_again.is_some() => continue,
             () = drain.cancelled(), if !closing => {}
             () = wire.finish.cancelled(), if !closing => {}
             () = sleep_until(wire.quiet_at(patience)) => {

@@ -3,7 +3,8 @@
 //! connection closes.
 
 use super::head::{body_too_large, content_length, headers_too_large, malformed, target_too_long};
-use super::request::{BodyError, EdgeBody, Handler, Request, empty};
+use super::outgoing::watched;
+use super::request::{EdgeBody, Handler, Request, empty};
 use super::settings::ms;
 use super::wire::Wire;
 use super::{Shared, host};
@@ -14,14 +15,12 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, Response, Version, request};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use http_body_util::BodyExt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -99,8 +98,7 @@ impl<H: Handler> Exchange<H> {
             response = without_body(response);
         }
         if version == Version::HTTP_2 {
-            let wire = Arc::clone(&self.wire);
-            response = response.map(|inner| Watched { inner, wire }.boxed_unsync());
+            response = response.map(|body| watched(body, &self.wire));
         }
         response
     }
@@ -284,31 +282,4 @@ fn without_body(response: Response<EdgeBody>) -> Response<EdgeBody> {
         head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
     }
     Response::from_parts(head, empty())
-}
-
-/// Tells the wire that an answer moves on.
-struct Watched {
-    inner: EdgeBody,
-    wire: Arc<Wire>,
-}
-
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.wire.touch();
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
 }

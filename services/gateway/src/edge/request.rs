@@ -28,7 +28,8 @@ pub fn empty() -> EdgeBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A body that is sent as its pieces come. An error, or no piece for the idle time-out, cuts the connection.
+/// A body that is sent as its pieces come, each asked for once the one before it has found its place in a buffer of the
+/// connection. An error breaks the answer off. How long to wait for a piece is the stream's own to say.
 pub fn stream<S>(pieces: S) -> EdgeBody
 where
     S: Stream<Item = Result<Bytes, BodyError>> + Send + 'static,

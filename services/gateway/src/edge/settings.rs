@@ -24,7 +24,8 @@ pub struct EdgeSettings {
     pub body_ms: u64,
     /// A connection on which nothing happens is closed without an answer after this, milliseconds.
     pub idle_ms: u64,
-    /// A peer that takes not one byte of an answer for this long is cut off, milliseconds.
+    /// A peer that takes not one byte of an answer for this long is cut off, milliseconds. Over HTTP/2 an answer of which
+    /// the peer makes no room for a further piece for this long is broken off, whatever else the connection does.
     pub write_stall_ms: u64,
     /// After the last answer the edge stops sending and waits this long for the peer's end, milliseconds: closing at once
     /// while bytes arrive would reset the connection, and the peer would lose the answer.

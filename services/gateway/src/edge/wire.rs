@@ -1,10 +1,12 @@
 //! What the two halves of one connection tell each other: the guard, which reads bytes, and the exchange, which answers
 //! requests; for HTTP/2 also the driver, which must know whether anything still happens.
 
+use super::outgoing::Outgoing;
 use beem_fault::Fault;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +23,10 @@ pub(super) struct Wire {
     handling: AtomicUsize,
     /// HTTP/2: when something last happened.
     last: Mutex<Instant>,
+    /// HTTP/2: told when one of the following begins.
+    began: Notify,
+    /// HTTP/2: streamed answers that go out.
+    outgoing: Mutex<Vec<Weak<Outgoing>>>,
     /// HTTP/2: a refusal was answered; the connection is to take no further streams.
     pub(super) finish: CancellationToken,
 }
@@ -33,6 +39,8 @@ impl Wire {
             refusal: Mutex::new(None),
             handling: AtomicUsize::new(0),
             last: Mutex::new(Instant::now()),
+            began: Notify::new(),
+            outgoing: Mutex::default(),
             finish: CancellationToken::new(),
         })
     }
@@ -61,6 +69,35 @@ impl Wire {
     /// Something happened just now.
     pub(super) fn touch(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// A streamed answer begins.
+    pub(super) fn goes_out(&self, answer: &Arc<Outgoing>) {
+        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(answer));
+        self.began.notify_one();
+    }
+
+    /// Lets go of streamed answers of which the peer has taken nothing for `patience`, and says when to look again: None
+    /// when nothing is streamed, until [`Wire::answer_began`].
+    pub(super) fn abandon_stalled(&self, patience: Duration) -> Option<Instant> {
+        let now = Instant::now();
+        let mut outgoing = self.outgoing.lock().unwrap_or_else(PoisonError::into_inner);
+        outgoing.retain(|answer| answer.strong_count() > 0);
+        let mut next: Option<Instant> = None;
+        for answer in outgoing.iter().filter_map(Weak::upgrade) {
+            let due = answer.stalled_since().unwrap_or(now) + patience;
+            if due <= now {
+                answer.abandon();
+                continue;
+            }
+            next = Some(next.map_or(due, |n| n.min(due)));
+        }
+        next
+    }
+
+    /// Waits for a streamed answer to begin.
+    pub(super) async fn answer_began(&self) {
+        self.began.notified().await;
     }
 
     /// A request is being handled until the returned value is dropped.

@@ -1,7 +1,7 @@
 //! The contract in words: comments, types and fields as outside callers see them.
 
-use crate::transcode::{STRUCT, TIMESTAMP, is_present_mask, public_name};
-use beem_proto::{Access, Body, Contract, HttpBinding, Method};
+use crate::transcode::{STRUCT, TIMESTAMP, is_present_mask};
+use beem_proto::{Access, Body, Contract, HttpBinding, Method, is_money, public_name};
 use prost_reflect::{
     DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, ServiceDescriptor, Value,
 };
@@ -167,6 +167,7 @@ pub(super) fn object(field: &FieldDescriptor) -> Option<MessageDescriptor> {
 pub(super) fn type_name(field: &FieldDescriptor) -> String {
     let one = match field.kind() {
         Kind::Bool => "boolean".to_owned(),
+        Kind::String if is_money(field) => "decimal".to_owned(),
         Kind::String | Kind::Enum(_) => "string".to_owned(),
         Kind::Bytes => "base64".to_owned(),
         Kind::Float | Kind::Double => "number".to_owned(),

@@ -75,7 +75,9 @@ fn describe(operation: &Operation<'_>, comments: &Comments, schemas: &mut Schema
 
 fn description(method: &Method) -> String {
     let people = " Only for people: with a session.";
-    format!("{}{}", method.comment, if method.session { people } else { "" })
+    let sandbox = " Only in a sandbox installation.";
+    let people = if method.session { people } else { "" };
+    format!("{}{people}{}", method.comment, if method.sandbox { sandbox } else { "" })
 }
 
 /// How a caller proves who it is: a program by a signature, a person by a session; a public method is open to all.

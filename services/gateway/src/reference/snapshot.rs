@@ -2,7 +2,7 @@
 //! names, numbers and types; not comments.
 
 use super::describe::access;
-use beem_proto::{Body, Contract, Method};
+use beem_proto::{Body, Contract, Method, is_money};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use std::fmt::Write;
 
@@ -26,8 +26,8 @@ pub fn snapshot_routes(contract: &Contract) -> String {
     lines.concat()
 }
 
-/// One line per RPC, internal ones too: owner, RPC, who may call it, whether only with a session, whether it is fresh, and
-/// whether its answer or its request is secret.
+/// One line per RPC, internal ones too: owner, RPC, who may call it, whether only with a session, whether only in a sandbox,
+/// whether it is fresh, and whether its answer or its request is secret.
 #[must_use]
 pub fn snapshot_roles(contract: &Contract) -> String {
     contract.methods().map(role_line).collect()
@@ -35,11 +35,12 @@ pub fn snapshot_roles(contract: &Contract) -> String {
 
 fn role_line(method: &Method) -> String {
     let people = if method.session { " with a session" } else { "" };
+    let sandbox = if method.sandbox { " sandbox" } else { "" };
     let fresh = if method.fresh { " fresh" } else { "" };
     let secret = if method.secret { " secret" } else { "" };
     let asked = if method.secret_request { " secret-request" } else { "" };
     let who = access(method).join(", ");
-    format!("{} {}: {who}{people}{fresh}{secret}{asked}\n", method.owner, method.path)
+    format!("{} {}: {who}{people}{sandbox}{fresh}{secret}{asked}\n", method.owner, method.path)
 }
 
 /// Every message and enum of ours with the numbers and types of its fields, by full name.
@@ -78,7 +79,7 @@ fn field_type(field: &FieldDescriptor) -> String {
             let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
             format!("map<{}, {}>", kind_name(&key.kind()), kind_name(&value.kind()))
         }
-        kind => format!("{label}{}", kind_name(&kind)),
+        kind => format!("{label}{}{}", kind_name(&kind), if is_money(field) { " money" } else { "" }),
     }
 }
 

@@ -49,8 +49,29 @@ pub(super) fn set(
     {
         return Err(invalid(path, format!("only one of the fields of {} may be given", choice.name())));
     }
+    let json = if is_money_in_digits(field, &json) { digits_as_text(json) } else { json };
     let value = if field.is_list() { list(field, json, path)? } else { single(&field.kind(), json, path)? };
     message.try_set_field(field, value).map_err(|e| Fault::internal(e.to_string()))
+}
+
+/// Whether JSON numbers stand where the contract has money. Asked of numbers only, since finding the mark is work.
+fn is_money_in_digits(field: &FieldDescriptor, json: &Json<'_>) -> bool {
+    let digits = match json {
+        Json::Number(_) => true,
+        Json::List(items) => items.iter().any(|item| matches!(item, Json::Number(_))),
+        _ => false,
+    };
+    digits && field.kind() == Kind::String && beem_proto::is_money(field)
+}
+
+/// Money is read from its digits as they were written, never through a float: `1.10` stays `1.10`, and `1e3` reaches the
+/// service as it is and is refused there, like any other text that is no amount.
+fn digits_as_text(json: Json<'_>) -> Json<'_> {
+    match json {
+        Json::Number(digits) => Json::Text(Cow::Borrowed(digits)),
+        Json::List(items) => Json::List(items.into_iter().map(digits_as_text).collect()),
+        other => other,
+    }
 }
 
 fn list(field: &FieldDescriptor, json: Json<'_>, path: &Path<'_>) -> Result<Value> {
@@ -77,7 +98,6 @@ fn single(kind: &Kind, json: Json<'_>, path: &Path<'_>) -> Result<Value> {
         Kind::Uint64 | Kind::Fixed64 => whole(&json, path, 0, JSON_INTEGER_MAX, true).map(Value::U64),
         Kind::Float => float(&json, path).map(Value::F32),
         Kind::Double => float(&json, path).map(Value::F64),
-        // Money will be taken here from the digits of a `Json::Number`, once the contract marks such fields.
         Kind::String => text(json, path).map(|t| Value::String(t.into_owned())),
         Kind::Bytes => {
             let encoded = text(json, path)?;

@@ -5,4 +5,4 @@ mod framing;
 mod http2;
 mod limits;
 mod refusals;
-mod rig;
+pub mod rig;

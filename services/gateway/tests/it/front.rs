@@ -2,9 +2,11 @@
 //! let in and how, what goes inward, and what the audit trail is told.
 
 mod audit;
+mod exports;
 mod inward;
 mod refusals;
 mod rig;
+mod sandbox;
 mod sessions;
 mod signed;
 mod world;

@@ -254,3 +254,53 @@ fn nothing_of_the_contract_becomes_markup() {
     assert!(page.contains("&lt;script&gt;") && page.contains("<code>&lt;b&gt;</code>"));
     assert!(page.contains("curl -X GET http://127.0.0.1:8080/a"), "what is public is not signed");
 }
+
+#[test]
+fn money_is_decimal_digits_and_a_request_may_hold_them_as_a_number() {
+    let contract = contracts::sample();
+    let document = document(&contract);
+    let schemas = &document["components"]["schemas"];
+    let amount = &schemas["CreateThingRequest"]["properties"]["amount"];
+    assert_eq!(amount["type"], serde_json::json!(["string", "number"]));
+    assert_eq!(amount["pattern"], r"^[0-9]+(\.[0-9]+)?$");
+    let amounts = &schemas["CreateThingRequest"]["properties"]["amounts"];
+    assert_eq!((&amounts["type"], &amounts["items"]), (&"array".into(), amount));
+    // What is asked and answered takes a number, and may be negative; what is only answered is a string.
+    let both = &schemas["Price"]["properties"]["amount"];
+    assert_eq!(both["type"], serde_json::json!(["string", "number"]));
+    assert_eq!(both["pattern"], r"^-?[0-9]+(\.[0-9]+)?$");
+    let fee = &schemas["Thing"]["properties"]["fee"];
+    assert_eq!((&fee["type"], &fee["format"]), (&"string".into(), &"decimal".into()));
+    let list = operation(&document, "/t/v1/things", "get");
+    let least = list["parameters"].as_array().unwrap().iter().find(|p| p["name"] == "atLeast").unwrap();
+    assert_eq!((&least["schema"]["type"], &least["schema"]["format"]), (&"string".into(), &"decimal".into()));
+    assert!(docs_page(&contract).contains("<td class=\"type\">decimal"));
+    assert!(snapshot_messages(&contract).contains("  1 amount string money\n"));
+}
+
+#[test]
+fn what_is_for_a_sandbox_is_said_there_and_told_nowhere_else() {
+    let text = r#"
+        // Fills a wallet out of nothing.
+        rpc Fill(Out) returns (Out) {
+          option (google.api.http) = { post: "/fill" body: "*" };
+          option (beem.access.v1.access) = { signed_in: true sandbox: true };
+        }
+        // Looks.
+        rpc Look(Out) returns (Out) {
+          option (google.api.http) = { get: "/look" };
+          option (beem.access.v1.access) = { signed_in: true };
+        }"#;
+    let contract = contracts::with(text, "message Out { string id = 1; }");
+    assert!(snapshot_roles(&contract).contains("/Fill: signed in sandbox\n"));
+    assert!(snapshot_routes(&contract).contains("/fill"));
+    let there = contract.of_environment("sandbox");
+    let fill = operation(&document(&there), "/fill", "post").clone();
+    assert!(fill["description"].as_str().unwrap().ends_with("Only in a sandbox installation."));
+    assert!(docs_page(&there).contains("<span class=\"chip\">sandbox only</span>"));
+    let live = contract.of_environment("live");
+    let elsewhere = [document(&live).to_string(), docs_page(&live)];
+    for text in elsewhere {
+        assert!(text.contains("/look") && !text.to_lowercase().contains("fill"), "{text}");
+    }
+}

@@ -1,48 +1,7 @@
 //! The installation and its environment, which is fixed at the first start.
 
 use beem_ids::InstallationId;
-use std::fmt;
-use std::str::FromStr;
-
-/// What an installation is for. Nothing made in one can be moved to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Environment {
-    Sandbox,
-    Live,
-}
-
-/// Neither `sandbox` nor `live`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an environment is sandbox or live")]
-pub struct NotAnEnvironment;
-
-impl Environment {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sandbox => "sandbox",
-            Self::Live => "live",
-        }
-    }
-}
-
-impl FromStr for Environment {
-    type Err = NotAnEnvironment;
-
-    fn from_str(text: &str) -> Result<Self, NotAnEnvironment> {
-        match text {
-            "sandbox" => Ok(Self::Sandbox),
-            "live" => Ok(Self::Live),
-            _ => Err(NotAnEnvironment),
-        }
-    }
-}
-
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+pub use beem_settings::Environment;
 
 /// This installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

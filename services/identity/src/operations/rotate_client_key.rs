@@ -10,7 +10,7 @@ use crate::store;
 use beem_caller::Actor;
 use beem_database::sagas::{Saga, SagaRun};
 use beem_events::{NewEvent, append};
-use beem_fault::Result;
+use beem_fault::{Fault, Result};
 use beem_ids::PrincipalId;
 use beem_proto::authz::v1::PrepareChangeRequest;
 use beem_proto::identity::v1 as wire;
@@ -90,7 +90,7 @@ impl RotateClientKey {
                     event: KEY_ROTATED.to_owned(),
                     source: "identity".to_owned(),
                     entity_id: id.to_string(),
-                    data: self.0.json.of(&answer)?,
+                    data: self.0.json.of(&answer).map_err(Fault::internal)?,
                 };
                 append(tx, event).await?;
                 Ok(answer.encode_to_vec())

@@ -125,7 +125,7 @@ async fn offline(settings: &Settings, kept: &[AuditHead]) -> Result<Verdict> {
         bail!("{} is no data directory of an installation", settings.data_dir.display());
     }
     let dir = DataDir::open(&settings.data_dir)?;
-    let key = keys::read_standing_key(&dir.file(keys::STANDING_FILE))?.verifying_key();
+    let key = keys::read_lasting_key(&dir.file(keys::STANDING_FILE))?.verifying_key();
     let keys = [vec![key], settings.authz.former_keys()?].concat();
     let database = DatabaseSettings::at(format!("sqlite:{}", file.display()));
     let database = Database::connect(&database, Clock::System, Entropy::System).await?;

@@ -70,6 +70,9 @@ fn chips(page: &mut String, operation: &Operation<'_>) {
     if operation.method.session {
         page.push_str("<span class=\"chip\">for people</span>");
     }
+    if operation.method.sandbox {
+        page.push_str("<span class=\"chip\">sandbox only</span>");
+    }
     if operation.method.fresh {
         page.push_str("<span class=\"note\">access is checked at the source, never from a cache</span>");
     }

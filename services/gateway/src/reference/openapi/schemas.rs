@@ -4,9 +4,14 @@
 use super::super::describe::{Comments, Operation, object, values, visible};
 use crate::transcode::{JSON_INTEGER_MAX, STRUCT, TIMESTAMP};
 use beem_fault::Code;
+use beem_proto::is_money;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Money in a request, and in an answer.
+const AMOUNT: &str = r"^[0-9]+(\.[0-9]+)?$";
+const ANSWERED_AMOUNT: &str = r"^-?[0-9]+(\.[0-9]+)?$";
 
 /// The components made so far.
 pub(super) struct Schemas<'c> {
@@ -65,7 +70,7 @@ impl<'c> Schemas<'c> {
         // Holds the place, so that a message within itself finds its own name.
         self.components.insert(name.clone(), json!({}));
         let properties: Map<String, Value> =
-            fields.iter().map(|f| (f.json_name().to_owned(), self.field(f))).collect();
+            fields.iter().map(|f| (f.json_name().to_owned(), self.field(message, f))).collect();
         let mut schema = json!({"type": "object", "properties": properties});
         let comment = self.comments.message(message);
         if !comment.is_empty() {
@@ -84,11 +89,13 @@ impl<'c> Schemas<'c> {
         name
     }
 
-    fn field(&mut self, field: &FieldDescriptor) -> Value {
+    /// `message` is the one that the field is in.
+    fn field(&mut self, message: &MessageDescriptor, field: &FieldDescriptor) -> Value {
         let inner = object(field).map(|m| self.reference(&m, &visible(&m).collect::<Vec<_>>()));
         let mut schema = match inner {
             Some(one) if field.is_list() => json!({"type": "array", "items": one}),
             Some(one) => one,
+            None if is_money(field) => self.money(message, field),
             None => scalar(field),
         };
         let comment = self.comments.field(field);
@@ -96,6 +103,17 @@ impl<'c> Schemas<'c> {
             put(&mut schema, "description", comment);
         }
         schema
+    }
+
+    /// Decimal digits in a string. In what is asked a number is taken, too, from its digits; answers have strings only,
+    /// and in them a movement may be negative.
+    fn money(&self, message: &MessageDescriptor, field: &FieldDescriptor) -> Value {
+        let full = message.full_name();
+        let asked = self.asked.contains(full);
+        let kind = if asked { json!(["string", "number"]) } else { json!("string") };
+        let pattern = if self.answered.contains(full) { ANSWERED_AMOUNT } else { AMOUNT };
+        let one = json!({"type": kind, "format": "decimal", "pattern": pattern});
+        if field.is_list() { json!({"type": "array", "items": one}) } else { one }
     }
 }
 
@@ -120,6 +138,7 @@ pub(super) fn scalar(field: &FieldDescriptor) -> Value {
             json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": JSON_INTEGER_MAX})
         }
         Kind::Float | Kind::Double => json!({"type": "number"}),
+        Kind::String if is_money(field) => json!({"type": "string", "format": "decimal", "pattern": AMOUNT}),
         Kind::String | Kind::Enum(_) => json!({"type": "string"}),
         Kind::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
         Kind::Message(message) if message.full_name() == TIMESTAMP => {

@@ -130,6 +130,52 @@ async fn a_peer_that_does_not_read_is_cut_off() {
     soon(rig.echo.endless_ended.cancelled()).await;
 }
 
+/// Also beside streams that are read: what counts is the answer that nobody takes.
+#[tokio::test]
+async fn an_answer_that_is_not_taken_is_let_go_of_while_others_go_on() {
+    let rig = Rig::start(EdgeSettings { write_stall_ms: 300, ..EdgeSettings::default() }).await;
+    let mut client = Client::of(&rig).await;
+    soon(client.sender.ready()).await.unwrap();
+    let endless = Request::get("http://a/endless").body(Full::default()).unwrap();
+    let mut stalled = soon(client.sender.send_request(endless)).await.unwrap().into_body();
+    soon(async {
+        while !rig.echo.endless_ended.is_cancelled() {
+            assert_eq!(client.ask(post("http://a/x", "hi")).await.body(), "POST a /x hi".as_bytes());
+        }
+    })
+    .await;
+    // Should it be read after all, it breaks off.
+    let broken = soon(async {
+        loop {
+            match stalled.frame().await {
+                Some(Ok(_)) => {}
+                other => break other,
+            }
+        }
+    });
+    assert!(broken.await.is_some_and(|frame| frame.is_err()));
+    assert_eq!(client.ask(post("http://a/y", "")).await.status().as_u16(), 200);
+}
+
+/// Longer than the stall's time in all, and never that long between two pieces.
+#[tokio::test]
+async fn an_answer_that_is_taken_slowly_goes_on() {
+    let rig = Rig::start(EdgeSettings { write_stall_ms: 1_000, ..EdgeSettings::default() }).await;
+    let mut client = Client::of(&rig).await;
+    soon(client.sender.ready()).await.unwrap();
+    let endless = Request::get("http://a/endless").body(Full::default()).unwrap();
+    let mut slow = soon(client.sender.send_request(endless)).await.unwrap().into_body();
+    let mut taken = 0;
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let until = taken + 256 * 1024;
+        while taken < until {
+            taken += soon(slow.frame()).await.unwrap().unwrap().into_data().unwrap().len();
+        }
+    }
+    assert!(!rig.echo.endless_ended.is_cancelled());
+}
+
 #[tokio::test]
 async fn a_drain_answers_what_is_in_flight() {
     let mut rig = Rig::start(EdgeSettings::default()).await;

@@ -101,7 +101,7 @@ impl Rig {
     }
 
     pub async fn raw(&self) -> Raw {
-        Raw { socket: soon(TcpStream::connect(self.address)).await.unwrap(), read: Vec::new() }
+        Raw::to(self.address).await
     }
 
     /// One connection, these bytes, the answer.
@@ -162,6 +162,10 @@ impl Answer {
 }
 
 impl Raw {
+    pub async fn to(address: SocketAddr) -> Self {
+        Self { socket: soon(TcpStream::connect(address)).await.unwrap(), read: Vec::new() }
+    }
+
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         soon(self.socket.write_all(bytes.as_ref())).await.unwrap();
     }

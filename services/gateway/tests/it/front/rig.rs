@@ -76,6 +76,11 @@ impl Rig {
     }
 
     pub fn with(change: impl FnOnce(&mut GatewaySettings)) -> Self {
+        Self::of("sandbox", change)
+    }
+
+    /// In this environment.
+    pub fn of(environment: &str, change: impl FnOnce(&mut GatewaySettings)) -> Self {
         let (clock, entropy) = (Clock::manual(Moment::from_unix_s(1_800_000_000)), Entropy::seeded(11));
         let telemetry = Telemetry::off();
         let standing_key = SigningKey::from_bytes(&[3; 32]);
@@ -97,7 +102,7 @@ impl Rig {
             standings,
             limiter: Limiter::in_process(1_000),
             replay: ReplayStore::in_process(1_000),
-            environment: "sandbox".into(),
+            environment: environment.into(),
             public_keys: Vec::new(),
             ready: Arc::new(|| async { Ok(()) }.boxed()),
             clock: clock.clone(),
@@ -307,6 +312,14 @@ impl Ask<'_> {
         let body = body.collect().await.unwrap().to_bytes();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
         Answer { status: head.status.as_u16(), headers: head.headers, json, request }
+    }
+}
+
+impl Ask<'_> {
+    /// The body, as a text.
+    pub async fn text(self) -> String {
+        let body = self.rig.gateway.handle(self.request).await.into_body();
+        String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
 }
 

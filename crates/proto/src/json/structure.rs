@@ -2,8 +2,7 @@
 //! numbers, as they were when they went in, and what JSON has no number for is null, so that one odd value in a row never
 //! makes a list unreadable.
 
-use super::encode::{display, json};
-use beem_fault::{Fault, Result};
+use super::{JsonError, Result, display, json};
 use prost_reflect::DynamicMessage;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
@@ -13,7 +12,7 @@ const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Writes an object, its members in the order of their names.
 pub(super) fn object(message: &DynamicMessage, out: &mut Vec<u8>) -> Result<()> {
-    members(&message.transcode_to::<Struct>().map_err(Fault::internal)?, out)
+    members(&message.transcode_to::<Struct>().map_err(|e| JsonError::of(e.to_string()))?, out)
 }
 
 fn members(object: &Struct, out: &mut Vec<u8>) -> Result<()> {

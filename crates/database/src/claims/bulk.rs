@@ -1,0 +1,151 @@
+//! The effect keys of a group commit: hundreds of writes in one transaction look their keys up with one statement and
+//! remember their outcomes with another, on the table and in the encoding of [`super::once_for_ever`].
+//!
+//! Here the outcome comes last, so another transaction may take a key in between. The insert finds that out (it waits for
+//! whoever holds the key), and the whole transaction is run again by [`crate::Database::write`]: the lookup finds it then.
+
+use super::{Outcome, decode, encode, reused};
+use crate::failure::unique_as_conflict;
+use crate::{Backend, OrFault as _, Sql as _, Tx, array};
+use beem_fault::{Code, Fault, Result};
+use sea_orm::{QueryResult, Value};
+use std::collections::HashMap;
+
+/// Keys in one call.
+pub const LARGEST_BATCH: usize = 1000;
+
+const KNOWN_POSTGRES: &str =
+    "SELECT effect_key, fingerprint, outcome FROM effects WHERE effect_key = ANY($1::text[])";
+const KNOWN_SQLITE: &str = "
+    SELECT effect_key, fingerprint, outcome FROM effects WHERE effect_key IN (SELECT value FROM json_each($1))";
+
+// In the order of the keys' bytes, so that two of these wait for one another in one direction only.
+const REMEMBER_POSTGRES: &str = r#"
+    INSERT INTO effects (effect_key, fingerprint, outcome, created_ms)
+    SELECT effect_key, fingerprint, outcome, $4
+    FROM UNNEST($1::text[], $2::bytea[], $3::bytea[]) AS settled (effect_key, fingerprint, outcome)
+    ORDER BY effect_key COLLATE "C""#;
+// One text whatever their number; JSON has no bytes, so they go as hexadecimal digits.
+const REMEMBER_SQLITE: &str = "
+    INSERT INTO effects (effect_key, fingerprint, outcome, created_ms)
+    SELECT value ->> 0, unhex(value ->> 1), unhex(value ->> 2), $2 FROM json_each($1)";
+
+/// What is remembered under an effect key.
+#[derive(Clone, Debug)]
+pub struct Known {
+    fingerprint: Vec<u8>,
+    /// The outer error: what is stored cannot be read.
+    outcome: Result<Result<Vec<u8>>>,
+}
+
+impl Known {
+    /// The first answer, or `idempotency-key-reused` when that was another request's: as [`super::once_within`] decides.
+    /// `internal` when what is stored is not ours.
+    #[must_use]
+    pub fn answer(&self, fingerprint: [u8; 32]) -> Outcome {
+        if self.fingerprint != fingerprint {
+            return Outcome::first(Err(reused()));
+        }
+        match &self.outcome {
+            Ok(result) => Outcome::again(result.clone()),
+            Err(fault) => Outcome::first(Err(fault.clone())),
+        }
+    }
+
+    fn read(tx: &Tx<'_>, row: &QueryResult) -> Result<Self> {
+        let stored: Option<Vec<u8>> = row.try_get("", "outcome").or_fault()?;
+        let stored = stored.ok_or_else(|| Fault::internal("an effect's claim without its answer"))?;
+        Ok(Self {
+            fingerprint: row.try_get("", "fingerprint").or_fault()?,
+            // The outcome of an effect is never sealed, so no place is named.
+            outcome: decode(&stored, tx.vault(), ""),
+        })
+    }
+}
+
+/// What a write under an effect key ended with.
+#[derive(Clone, Copy, Debug)]
+pub struct Settled<'a> {
+    pub key: &'a str,
+    /// [`super::fingerprint`] of the request.
+    pub fingerprint: [u8; 32],
+    /// An answer or a refusal.
+    pub result: &'a Result<Vec<u8>>,
+}
+
+/// What is remembered under these effect keys, [`LARGEST_BATCH`] at most; one statement. A key that is missing from the
+/// map is free, as far as this transaction sees.
+///
+/// # Errors
+/// `unavailable` when the database is away; `internal` for too many keys.
+pub async fn known(tx: &Tx<'_>, keys: &[&str]) -> Result<HashMap<String, Known>> {
+    check_size(keys.len())?;
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = match tx.backend() {
+        Backend::Postgres => tx.rows(KNOWN_POSTGRES, vec![array::texts(keys.iter().copied())]).await?,
+        Backend::Sqlite => tx.rows(KNOWN_SQLITE, vec![json(keys)?]).await?,
+    };
+    let read = |row: &QueryResult| Ok((row.try_get("", "effect_key").or_fault()?, Known::read(tx, row)?));
+    rows.iter().map(read).collect()
+}
+
+/// Remembers for ever what these ended with, [`LARGEST_BATCH`] at most; one statement. Every key must have been missing
+/// from what [`known`] answered in this transaction. Effects of a refused write must not be in the transaction: that is
+/// the caller's care, as there is no savepoint here.
+///
+/// # Errors
+/// One that makes [`crate::Database::write`] run the whole transaction again, when another transaction has taken one of
+/// the keys meanwhile. `internal`, a bug of the caller: a key twice, too many, a fault that is no refusal, and
+/// `idempotency-key-reused`, which is the outcome of a key that has another.
+pub async fn remember(tx: &Tx<'_>, settled: &[Settled<'_>]) -> Result<()> {
+    check_size(settled.len())?;
+    if settled.is_empty() {
+        return Ok(());
+    }
+    let mut settled = settled.to_vec();
+    settled.sort_unstable_by_key(|one| one.key);
+    if settled.iter().zip(settled.iter().skip(1)).any(|(one, next)| one.key == next.key) {
+        return Err(Fault::internal("an effect key twice in what is to be remembered"));
+    }
+    let outcomes = settled.iter().map(Settled::encoded).collect::<Result<Vec<_>>>()?;
+    let now_ms = Value::from(tx.now().unix_ms());
+    let rows = match tx.backend() {
+        Backend::Postgres => {
+            let keys = array::texts(settled.iter().map(|one| one.key));
+            let fingerprints = array::bytes(settled.iter().map(|one| one.fingerprint));
+            let values = vec![keys, fingerprints, array::bytes(outcomes), now_ms];
+            tx.run(REMEMBER_POSTGRES, values).await
+        }
+        Backend::Sqlite => {
+            let rows = settled.iter().zip(&outcomes);
+            let rows: Vec<_> =
+                rows.map(|(one, out)| (one.key, hex::encode(one.fingerprint), hex::encode(out))).collect();
+            tx.run(REMEMBER_SQLITE, vec![json(&rows)?, now_ms]).await
+        }
+    };
+    rows.map(drop).map_err(|fault| unique_as_conflict(fault, "effects"))
+}
+
+impl Settled<'_> {
+    fn encoded(&self) -> Result<Vec<u8>> {
+        match self.result {
+            Err(fault) if !fault.is_refusal() || fault.code == Code::IdempotencyKeyReused => {
+                Err(Fault::internal(format!("{} is not to be remembered", fault.code)))
+            }
+            result => encode(result),
+        }
+    }
+}
+
+fn check_size(keys: usize) -> Result<()> {
+    if keys > LARGEST_BATCH {
+        return Err(Fault::internal(format!("{keys} effect keys at once")));
+    }
+    Ok(())
+}
+
+fn json(rows: &(impl serde::Serialize + ?Sized)) -> Result<Value> {
+    serde_json::to_string(rows).map(Value::from).map_err(Fault::internal)
+}

@@ -1,0 +1,72 @@
+//! Currencies, wallets, and what moved in them.
+
+use super::{Answer, Grpc, answered, refused};
+use beem_proto::google::api::HttpBody;
+use beem_proto::ledger::v1 as wire;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl wire::currencies_server::Currencies for Grpc {
+    async fn list_currencies(
+        &self,
+        _request: Request<wire::ListCurrenciesRequest>,
+    ) -> Answer<wire::ListCurrenciesResponse> {
+        Ok(Response::new(self.0.list_currencies()))
+    }
+}
+
+#[tonic::async_trait]
+impl wire::wallets_server::Wallets for Grpc {
+    type ExportTransactionsStream = BoxStream<'static, Result<HttpBody, Status>>;
+
+    async fn list_wallets(
+        &self,
+        request: Request<wire::ListWalletsRequest>,
+    ) -> Answer<wire::ListWalletsResponse> {
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        self.0.list_wallets(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+    }
+
+    async fn create_wallet(&self, request: Request<wire::CreateWalletRequest>) -> Answer<wire::Wallet> {
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        answered(self.0.create_wallet(actor, request.get_ref()).await)
+    }
+
+    async fn get_wallet(&self, request: Request<wire::GetWalletRequest>) -> Answer<wire::Wallet> {
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        self.0.get_wallet(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+    }
+
+    async fn list_balances(
+        &self,
+        request: Request<wire::ListBalancesRequest>,
+    ) -> Answer<wire::ListBalancesResponse> {
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        self.0.list_balances(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+    }
+
+    async fn list_transactions(
+        &self,
+        request: Request<wire::ListTransactionsRequest>,
+    ) -> Answer<wire::ListTransactionsResponse> {
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        self.0.list_transactions(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+    }
+
+    async fn export_transactions(
+        &self,
+        request: Request<wire::ExportTransactionsRequest>,
+    ) -> Answer<Self::ExportTransactionsStream> {
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let actor = caller.actor().map_err(refused)?;
+        let pieces = self.0.export_transactions(actor, request.get_ref()).await.map_err(refused)?;
+        Ok(Response::new(pieces.map(|piece| piece.map_err(refused)).boxed()))
+    }
+}

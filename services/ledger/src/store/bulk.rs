@@ -1,0 +1,43 @@
+//! What a group of orders reads and writes, in bulk. Two implementations: on PostgreSQL each table takes one statement with
+//! arrays, whose text never changes; on SQLite, inserts of many rows. One conformance suite runs over both.
+
+mod holds;
+mod postgres;
+mod sqlite;
+
+pub use holds::{HOLD_COLUMNS, read_hold};
+
+use crate::domain::{Balance, Changes, Hold};
+use beem_database::{Backend, Tx};
+use beem_fault::Result;
+use beem_ids::{HoldId, LedgerAccountId};
+use sea_orm::prelude::async_trait::async_trait;
+
+/// Ids in one call at most; a group of orders stays below it.
+pub const MOST_IDS: usize = 4_000;
+
+#[async_trait]
+pub trait Bulk: Send + Sync {
+    /// The balances of those accounts that exist, locked until the transaction ends, in the order of their ids, so that two
+    /// transactions never wait for each other in a circle. `ids` are sorted and without repeats.
+    async fn lock_balances(&self, tx: &Tx<'_>, ids: &[LedgerAccountId]) -> Result<Vec<Balance>>;
+
+    /// The holds that exist, locked likewise. To be called before [`Bulk::lock_balances`].
+    async fn lock_holds(&self, tx: &Tx<'_>, ids: &[HoldId]) -> Result<Vec<Hold>>;
+
+    /// Writes everything that has changed.
+    ///
+    /// # Errors
+    /// One that makes the transaction run again when a balance is no longer at the number it was read at; `internal` when
+    /// the database refuses what the domain has allowed.
+    async fn save(&self, tx: &Tx<'_>, changes: &Changes) -> Result<()>;
+}
+
+/// The one for this transaction's database.
+#[must_use]
+pub fn of(tx: &Tx<'_>) -> &'static dyn Bulk {
+    match tx.backend() {
+        Backend::Postgres => &postgres::Postgres,
+        Backend::Sqlite => &sqlite::Sqlite,
+    }
+}

@@ -1,0 +1,176 @@
+//! The ledger's background loops: bounded, cancellable, supervised.
+
+use crate::LedgerDeps;
+use crate::heads::Keeper;
+use crate::operations::{Means, Operations};
+use crate::store;
+use beem_database::{Database, claims};
+use beem_events::audit::{self, Trail};
+use beem_events::Feed;
+use beem_fault::{Fault, Result};
+use beem_link::Link;
+use beem_proto::authz::v1::audit_client::AuditClient;
+use beem_proto::authz::v1::{AuditRow, PushAuditRowsRequest};
+use beem_runtime::{Task, task};
+use futures::future::BoxFuture;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// Rows forgotten in one transaction at most.
+const PURGE_BATCH: u32 = 500;
+
+/// The next round goes on with what one cannot do in this time.
+const LONGEST_PURGE: Duration = Duration::from_secs(30);
+
+/// How long audit rows that authz has stay for whoever looks into something.
+const AUDIT_KEPT_MS: i64 = 7 * DAY_MS;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Between two looks for holds that have expired and deposits that wait for a rate.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// authz, as far as the trail goes.
+struct Authz(Link);
+
+impl Trail for Authz {
+    fn push(&self, rows: Vec<AuditRow>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let mut authz = AuditClient::new(self.0.clone());
+            authz.push_audit_rows(PushAuditRowsRequest { rows }).await.map_err(Fault::from).map(drop)
+        })
+    }
+}
+
+/// The writer, prices, numbering events, handing the audit trail on, expiring holds, deposits in suspense, signing heads,
+/// forgetting what is past its time.
+#[must_use]
+pub fn all(operations: &Operations, committer: Task, deps: LedgerDeps) -> Vec<Task> {
+    let means: &Means = &operations.0;
+    let (sequencer, rows) = (means.feed.clone(), means.feed.clone());
+    let authz = std::sync::Arc::new(Authz(deps.authz));
+    let keeper = Keeper::new(means.db.clone(), deps.signing_key, &means.settings);
+    let (expiring, suspended) = (operations.clone(), operations.clone());
+    let purging = Purge::new(means);
+    let mut tasks = vec![
+        committer,
+        task("ledger-sequencer", move |cancel| {
+            let feed = sequencer.clone();
+            async move { feed.sequence(cancel).await }
+        }),
+        task("ledger-audit", move |cancel| {
+            let (feed, authz) = (rows.clone(), std::sync::Arc::clone(&authz));
+            async move { audit::push(&feed, &*authz, cancel).await }
+        }),
+        task("ledger-holds", move |cancel| {
+            let operations = expiring.clone();
+            every(LOOK, cancel, move || {
+                let operations = operations.clone();
+                async move { operations.expire_holds().await }
+            })
+        }),
+        task("ledger-suspense", move |cancel| {
+            let operations = suspended.clone();
+            every(LOOK, cancel, move || {
+                let operations = operations.clone();
+                async move { operations.go_on_with_suspended().await }
+            })
+        }),
+        task("ledger-heads", move |cancel| {
+            let keeper = keeper.clone();
+            async move { keeper.run(cancel).await }
+        }),
+        task("ledger-purge", move |cancel| purging.clone().run(cancel)),
+    ];
+    tasks.extend(means.rates.task());
+    tasks
+}
+
+/// Does it again and again; a failure is told once until it goes well again.
+async fn every<F>(pause: Duration, cancel: CancellationToken, work: impl Fn() -> F)
+where
+    F: Future<Output = Result<()>>,
+{
+    let mut failing = false;
+    let mut ticks = tokio::time::interval(pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match work().await {
+            Ok(()) => failing = false,
+            Err(fault) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(?fault, "a round of a background task failed, trying on");
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Purge {
+    db: Database,
+    feed: Feed,
+    interval: Duration,
+    events_kept_ms: i64,
+    quotes_kept_ms: i64,
+}
+
+impl Purge {
+    fn new(means: &Means) -> Self {
+        let settings = &means.settings;
+        let days = |days: u32| i64::from(days).saturating_mul(DAY_MS);
+        Self {
+            db: means.db.clone(),
+            feed: means.feed.clone(),
+            interval: Duration::from_secs(u64::from(settings.purge_interval_s)),
+            events_kept_ms: days(settings.feed_retention_days),
+            quotes_kept_ms: days(settings.quotes_kept_days),
+        }
+    }
+
+    async fn run(self, cancel: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let db = &self.db;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            purge_all("request keys", &cancel, || claims::purge(db, PURGE_BATCH)).await;
+            purge_all("audit rows", &cancel, || audit::purge(db, AUDIT_KEPT_MS, PURGE_BATCH)).await;
+            purge_all("quotes", &cancel, || store::quotes::purge(db, self.quotes_kept_ms, PURGE_BATCH)).await;
+            purge_all("rate locks", &cancel, || store::locks::purge(db, PURGE_BATCH)).await;
+            purge_all("events", &cancel, || self.feed.purge(self.events_kept_ms, PURGE_BATCH)).await;
+        }
+    }
+}
+
+/// Batch after batch until one is not full, so that whatever comes in a round goes in a round.
+async fn purge_all<F>(what: &str, cancel: &CancellationToken, mut batch: impl FnMut() -> F)
+where
+    F: Future<Output = Result<u64>>,
+{
+    let (enough, mut rows) = (Instant::now() + LONGEST_PURGE, 0_u64);
+    loop {
+        let gone = match batch().await {
+            Ok(gone) => gone,
+            Err(fault) => {
+                tracing::warn!(what, ?fault, "could not forget what is past its time");
+                break;
+            }
+        };
+        rows = rows.saturating_add(gone);
+        if gone < u64::from(PURGE_BATCH) || cancel.is_cancelled() || Instant::now() >= enough {
+            break;
+        }
+    }
+    if rows > 0 {
+        tracing::debug!(what, rows, "forgot what is past its time");
+    }
+}

@@ -1,0 +1,45 @@
+//! The ledger behind its guard, with the real authz behind its own, on both databases: every operation, every write twice
+//! under one key, and every row of the ways in which money is lost or doubled.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "what these tests cannot do without stops them; seeds are printed"
+)]
+
+mod books;
+mod calls;
+mod rig;
+
+mod chaos;
+mod credits;
+mod export;
+mod holds;
+mod outbounds;
+mod postings;
+mod rates;
+mod settlements;
+mod transactions;
+mod wallets;
+mod writer;
+
+/// Each test once on SQLite and once on PostgreSQL.
+#[macro_export]
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::rig::Rig::start($crate::rig::Base::Sqlite).await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::rig::Rig::start($crate::rig::Base::Postgres).await).await;
+            })+
+        }
+    };
+}
