@@ -73,7 +73,7 @@ pub struct Currency {
     pub kind: CurrencyKind,
     /// None for fiat, at least one for crypto; in the order of the registry.
     pub networks: Vec<CurrencyNetwork>,
-    /// How far clearing and liquidity may go below zero in a live installation; not negative.
+    /// How far liquidity may go below zero in a live installation; not negative.
     pub overdraft: Amount,
 }
 

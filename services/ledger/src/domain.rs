@@ -20,7 +20,7 @@ pub use entry::{Entry, EntryKind, Subject};
 pub use exchange::{Exchange, Exchanged};
 pub use hold::{Hold, HoldEnd, HoldState, NewHold};
 pub use lock::{Lock, LockSide};
-pub use quote::{Executed, Offer, Quote, QuoteStatus, Wanted};
 pub use outbound::{FeePayer, Leg, Outbound, Paying, Plan, PostedOutbound, worth_ceil};
+pub use quote::{Executed, Offer, Quote, QuoteStatus, Wanted};
 pub use settlement::{Credited, Crediting, Promised, Reason, Settlement, SettlementState};
 pub use transfer::{Cause, Counterpart, Kind, MAX_REFERENCE, NewTransfer, Transfer};

@@ -48,8 +48,7 @@ fn signed_bytes(head: &wire::LedgerHead) -> Vec<u8> {
 /// Over the digest of the head before (empty for the first) and what this one reaches, in the order of the accounts.
 pub(crate) fn digest(number: i64, time_ms: i64, previous: &[u8], entries: &[HeadEntry]) -> Vec<u8> {
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-    let head =
-        Digest::of("beem.ledger.v1 head").number(number).number(time_ms).bytes(previous).number(count);
+    let head = Digest::of("beem.ledger.v1 head").number(number).number(time_ms).bytes(previous).number(count);
     let all = entries.iter().fold(head, |digest, entry| {
         digest.bytes(entry.account.0.as_bytes()).number(entry.sequence).bytes(&entry.hash)
     });

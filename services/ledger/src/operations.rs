@@ -120,7 +120,9 @@ impl Means {
     /// # Errors
     /// `internal` when the registry no longer has it.
     pub fn stored_currency(&self, code: CurrencyCode) -> Result<&Currency> {
-        self.currencies.get(code).ok_or_else(|| Fault::internal(format!("{code} is no longer in the registry")))
+        self.currencies
+            .get(code)
+            .ok_or_else(|| Fault::internal(format!("{code} is no longer in the registry")))
     }
 }
 
@@ -128,7 +130,14 @@ impl Operations {
     /// Carries out a public write under the actor's request key: at most once, in one transaction with what it enters, its
     /// events, its audit row and its answer; every repeat gives the first answer. A refusal is remembered and told to the
     /// trail.
-    pub async fn write<'e, W>(&self, trail: Trail<'e>, rpc: &str, request: &[u8], target: &str, work: W) -> Outcome
+    pub async fn write<'e, W>(
+        &self,
+        trail: Trail<'e>,
+        rpc: &str,
+        request: &[u8],
+        target: &str,
+        work: W,
+    ) -> Outcome
     where
         W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
     {

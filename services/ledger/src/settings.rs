@@ -15,8 +15,8 @@ use std::path::PathBuf;
 pub struct LedgerSettings {
     /// A TOML file of currencies and networks in place of the built-in one; empty: built in.
     pub currencies_file: PathBuf,
-    /// Per currency, how far chain clearing and liquidity may go below zero in a live installation, in that currency, in
-    /// place of the registry's: `USD = "5000000"`.
+    /// Per currency, how far liquidity may go below zero in a live installation, in that currency, in place of the
+    /// registry's: `USD = "5000000"`.
     pub overdraft: BTreeMap<String, String>,
     /// Seconds a quote holds, 1 to 3600.
     pub quote_ttl_s: u32,
@@ -176,7 +176,8 @@ impl LedgerSettings {
         check((1..=3650).contains(&self.quotes_kept_days), "quotes_kept_days", "1 to 3650");
         check(millionths(self.spread_millionths), "spread_millionths", "0 to 500000");
         check(millionths(self.fee_millionths), "fee_millionths", "0 to 500000");
-        let pairs = self.pairs.iter().all(|p| millionths(p.spread_millionths) && millionths(p.fee_millionths));
+        let pairs =
+            self.pairs.iter().all(|p| millionths(p.spread_millionths) && millionths(p.fee_millionths));
         check(pairs, "pairs", "spread_millionths and fee_millionths are 0 to 500000");
         check((1..=1000).contains(&self.group_size), "group_size", "1 to 1000");
         check((1..=1_000_000).contains(&self.queue_size), "queue_size", "1 to 1000000");

@@ -88,7 +88,8 @@ struct Stretch {
 
 impl Stretch {
     fn found(&mut self, table: &str, row: impl ToString, detail: impl Into<String>) {
-        let finding = wire::LedgerFinding { table: table.into(), row: row.to_string(), detail: detail.into() };
+        let finding =
+            wire::LedgerFinding { table: table.into(), row: row.to_string(), detail: detail.into() };
         add(&mut self.findings, finding);
     }
 }

@@ -36,7 +36,8 @@ impl Writer {
     #[must_use]
     pub fn new(db: Database, settings: &LedgerSettings, telemetry: Telemetry) -> (Self, Task) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let room_in_all = usize::try_from(settings.queue_size).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let room_in_all =
+            usize::try_from(settings.queue_size).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let committer = Arc::new(Committer::new(db, settings, telemetry.clone()));
         // Started again after a panic, it goes on with the same queue.
         let calls = Arc::new(Mutex::new(receiver));

@@ -5,6 +5,7 @@ use beem_testkit::cluster::{Cluster, Options, beem_bin};
 use beem_testkit::folder::RunFolder;
 use beem_testkit::process::Process;
 use beem_testkit::{postgres, redis};
+use beem_tests::environment::internal_services;
 use beem_tests::rig::{Gateway, MAIL_FOLDER, Shape};
 use beem_tests::{Client, Creds, Mailbox, Rig};
 use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
@@ -40,6 +41,7 @@ impl Installation {
         options.envs = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let mail = RunFolder::create().unwrap();
         let mailbox = Mailbox { folder: mail.path().join("mail") };
+        options.envs.push(internal_services());
         options.envs.push((MAIL_FOLDER.into(), mailbox.folder.display().to_string()));
         let cluster = Cluster::start(&options).unwrap();
         let gateway = |n| {
@@ -63,7 +65,7 @@ impl Installation {
 
     /// That no process of it has ended.
     pub fn all_run(&mut self) {
-        for name in ["authz", "identity", "gateway-1", "gateway-2"] {
+        for name in ["authz", "identity", "ledger", "gateway-1", "gateway-2"] {
             let process = self.cluster.process(name).unwrap();
             assert!(process.is_running(), "{name} ended; its log ends with:\n{}", process.log_tail());
         }

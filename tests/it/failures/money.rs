@@ -44,13 +44,13 @@ async fn swallowing(gateway: SocketAddr) -> SocketAddr {
 /// The answer is lost on the way; the client asks again under its key, at another gateway, and has the first outcome.
 async fn row_1_a_lost_answer_and_a_retry_move_money_once(rig: &Rig) {
     let purse = Purse::new(rig);
-    let (usd, eur) = (purse.filled("USD", "100.00").await, purse.wallet("EUR").await);
-    let quote = id(&purse.quote(&usd, &eur, "10.80").await);
+    let (usd, usdc) = (purse.filled("USD", "100.00").await, purse.wallet("USDC").await);
+    let quote = id(&purse.quote(&usd, &usdc, "10.80").await);
     let address = swallowing(rig.gateways[0].address).await;
     let lossy = purse.0.at(&Gateway { address, ..rig.gateways[0].clone() });
     for (method, target, body, status) in [
         ("POST", CREDITS.to_owned(), credit(&usd, "1.00"), 201),
-        ("POST", QUOTES.to_owned(), conversion(&usd, &eur, "1.08"), 201),
+        ("POST", QUOTES.to_owned(), conversion(&usd, &usdc, "1.08"), 201),
         ("PUT", accept(&quote), Value::Null, 200),
     ] {
         let key = unique();
@@ -66,18 +66,17 @@ async fn row_1_a_lost_answer_and_a_retry_move_money_once(rig: &Rig) {
         }
     }
     assert_eq!(purse.balance(&usd).await, Balance::free("90.20"));
-    assert_eq!(purse.balance(&eur).await, Balance::free("10.00"));
+    assert_eq!(purse.balance(&usdc).await, Balance::free("10.800000"));
     assert_eq!(purse.transactions(&usd).await.len(), 3);
 }
 
 async fn row_4_twenty_first_uses_of_one_key_move_money_once(rig: &Rig) {
     let purse = Purse::new(rig);
-    let (usd, eur) = (purse.filled("USD", "100.00").await, purse.wallet("EUR").await);
-    let quote = id(&purse.quote(&usd, &eur, "10.80").await);
-    for (method, target, body, status) in [
-        ("POST", CREDITS.to_owned(), credit(&usd, "1.00"), 201),
-        ("PUT", accept(&quote), Value::Null, 200),
-    ] {
+    let (usd, usdc) = (purse.filled("USD", "100.00").await, purse.wallet("USDC").await);
+    let quote = id(&purse.quote(&usd, &usdc, "10.80").await);
+    for (method, target, body, status) in
+        [("POST", CREDITS.to_owned(), credit(&usd, "1.00"), 201), ("PUT", accept(&quote), Value::Null, 200)]
+    {
         let key = unique();
         let gateways: Vec<Client> = rig.everywhere(&purse.0.creds).collect();
         let asked = gateways.iter().cycle().take(20).map(|client| client.keyed(method, &target, &body, &key));
@@ -94,16 +93,17 @@ async fn row_4_twenty_first_uses_of_one_key_move_money_once(rig: &Rig) {
         assert!(done.iter().filter(|a| !replayed(a)).count() <= 1, "one was the first");
     }
     assert_eq!(purse.balance(&usd).await, Balance::free("90.20"));
-    assert_eq!(purse.balance(&eur).await, Balance::free("10.00"));
+    assert_eq!(purse.balance(&usdc).await, Balance::free("10.800000"));
 }
 
 /// Refused for funds, it stays refused under its key when the funds are there: whoever gave up on it is not surprised.
 async fn row_6_a_refusal_for_funds_is_remembered(rig: &Rig) {
     let purse = Purse::new(rig);
-    let (usd, eur) = (purse.wallet("USD").await, purse.wallet("EUR").await);
-    let quote = id(&purse.quote(&usd, &eur, "10.80").await);
+    let (usd, usdc) = (purse.wallet("USD").await, purse.wallet("USDC").await);
+    let quote = id(&purse.quote(&usd, &usdc, "10.80").await);
     let key = unique();
-    let execute = async |client: &Client, key: &str| client.keyed("PUT", &accept(&quote), &Value::Null, key).await;
+    let execute =
+        async |client: &Client, key: &str| client.keyed("PUT", &accept(&quote), &Value::Null, key).await;
     execute(&purse.0, &key).await.refused(422, "insufficient-funds");
     purse.credit(&usd, "100.00").await;
     for client in rig.everywhere(&purse.0.creds) {
@@ -121,16 +121,20 @@ async fn row_18_amounts_are_kept_to_the_last_digit(rig: &Rig) {
     digits_are_kept(rig).await;
 }
 
-/// Odd amounts there and back: the customer never gains, and what is cut off lies in an account of its own.
+/// Minor units of all ledger accounts of a purpose, in one statement; all of them without one.
+async fn sum(rig: &Rig, currency: &str, purpose: Option<&str>) -> i128 {
+    let purpose = purpose.map_or(String::new(), |purpose| {
+        let ids = format!("SELECT id FROM ledger_accounts WHERE purpose = '{purpose}'");
+        format!(" AND ledger_account_id IN ({ids})")
+    });
+    let all = format!("SELECT CAST(total AS TEXT) FROM balances WHERE currency = '{currency}'{purpose}");
+    rig.column("ledger", &all).await.iter().map(|total| total.parse::<i128>().unwrap()).sum()
+}
+
+/// Odd amounts there and back: the customer never gains, and nothing comes from nowhere.
 async fn row_19_the_remainder_of_a_conversion_is_kept(rig: &Rig) {
     let purse = Purse::new(rig);
     let (usd, btc) = (purse.filled("USD", "10.00").await, purse.wallet("BTC").await);
-    let books = async || {
-        let sum = "SELECT CAST(total AS TEXT) FROM balances WHERE ledger_account_id IN \
-            (SELECT id FROM ledger_accounts WHERE purpose = 'ROUNDING')";
-        rig.column("ledger", sum).await.iter().map(|t| t.parse::<i128>().unwrap()).sum::<i128>()
-    };
-    let before = books().await;
     let mut dollars = 1_000;
     for amount in ["0.01", "0.03", "1.11", "3.33", "0.07"] {
         let quote = purse.quote(&usd, &btc, amount).await;
@@ -147,8 +151,31 @@ async fn row_19_the_remainder_of_a_conversion_is_kept(rig: &Rig) {
         assert!(now <= dollars, "{now} after {dollars}: gained by going there and back with {amount}");
         dollars = now;
     }
-    assert!(books().await > before, "the remainders are kept");
+    for currency in ["USD", "BTC"] {
+        assert_eq!(sum(rig, currency, None).await, 0, "{currency}: what one has another gave");
+    }
     clean(rig, &[]);
+}
+
+/// What lies between two rates and what rounding leaves have accounts of their own, and are all that is there.
+#[tokio::test]
+async fn embedded_row_19_spread_and_remainder_have_entries_of_their_own() {
+    let rig = Rig::start_embedded(&[("BEEM__LEDGER__SPREAD_MILLIONTHS", "3333")]);
+    let purse = Purse::new(&rig);
+    let (usd, eur) = (purse.filled("USD", "1000.00").await, purse.wallet("EUR").await);
+    let (mut spread, mut out) = (0, 0);
+    for n in 0..12 {
+        let quote = purse.quote(&usd, &eur, &format!("{}.{:02}", 7 + n, 13 * n % 100)).await;
+        purse.execute(&id(&quote)).await.expect(200);
+        spread += minor(quote["spread"]["amount"].as_str().unwrap());
+        out += minor(quote["amountOut"]["amount"].as_str().unwrap());
+    }
+    assert_eq!(sum(&rig, "EUR", Some("SPREAD")).await, spread);
+    let rounded = sum(&rig, "EUR", Some("ROUNDING")).await;
+    assert!((1..=12).contains(&rounded), "{rounded}: at most a cent a conversion");
+    assert_eq!(sum(&rig, "EUR", Some("LIQUIDITY")).await, -(out + spread + rounded));
+    assert_eq!(sum(&rig, "EUR", None).await, 0);
+    clean(&rig, &[]);
 }
 
 async fn row_20_what_was_answered_is_there(rig: &Rig) {
@@ -176,7 +203,10 @@ fn inside() -> (Inside, Purse, String) {
 async fn clustered_row_2_internal_writes_called_twice_give_the_same_ids() {
     let (payments, purse, account) = inside();
     let (one, two) = (purse.filled("USD", "100.00").await, purse.wallet("USD").await);
-    let wanted = batch(&account, vec![between(&one, &two, "USD", "1.00", "r"), between(&two, &one, "USD", "0.25", "r")]);
+    let wanted = batch(
+        &account,
+        vec![between(&one, &two, "USD", "1.00", "r"), between(&two, &one, "USD", "0.25", "r")],
+    );
     let outcomes = join_all((0..8).map(|_| payments.post(wanted.clone()))).await;
     let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
     assert!(outcomes.iter().all(|o| o.transfer_ids == outcomes[0].transfer_ids && o.transfer_ids.len() == 2));
@@ -228,7 +258,10 @@ async fn clustered_row_5_one_key_twice_in_one_call_counts_once() {
     let answer = payments.postings.clone().post_batches(PostBatchesRequest { batches }).await.unwrap();
     let outcomes = answer.into_inner().outcomes;
     for n in [0, 1, 3] {
-        assert_eq!((outcomes[n].refused.as_str(), &outcomes[n].transfer_ids), ("", &outcomes[0].transfer_ids));
+        assert_eq!(
+            (outcomes[n].refused.as_str(), &outcomes[n].transfer_ids),
+            ("", &outcomes[0].transfer_ids)
+        );
     }
     assert_eq!(outcomes[2].refused, "idempotency-key-reused");
     assert_eq!(outcomes.iter().filter(|o| o.refused.is_empty() && !o.replayed).count(), 1, "{outcomes:?}");
@@ -261,7 +294,9 @@ async fn clustered_row_9_holds_count() {
     let holds = join_all((0..20).map(|_| payments.reserve(reserve(&account, &usd, "9.50")))).await;
     let placed: Vec<_> = holds.iter().filter_map(|h| h.as_ref().ok()).collect();
     assert_eq!(placed.len(), 10);
-    assert!(holds.iter().filter_map(|h| h.as_ref().err()).all(|e| e.code() == tonic::Code::FailedPrecondition));
+    assert!(
+        holds.iter().filter_map(|h| h.as_ref().err()).all(|e| e.code() == tonic::Code::FailedPrecondition)
+    );
     let held = Balance { total: "100.00".into(), available: "5.00".into(), reserved: "95.00".into() };
     assert_eq!(purse.balance(&usd).await, held);
     purse.execute(&quote).await.refused(422, "insufficient-funds");
@@ -289,7 +324,8 @@ async fn clustered_row_10_a_hold_ends_once() {
         let posts = join_all((0..4).map(|_| payments.post_hold(post_hold(&account, &hold))));
         let voids = join_all((0..4).map(|_| payments.void_hold(void_hold(&account, &hold))));
         let (posts, voids) = tokio::join!(posts, voids);
-        let (posted, voided) = (posts.iter().filter(|p| p.is_ok()).count(), voids.iter().filter(|v| v.is_ok()).count());
+        let (posted, voided) =
+            (posts.iter().filter(|p| p.is_ok()).count(), voids.iter().filter(|v| v.is_ok()).count());
         // Voiding what is voided changes nothing, and may be told so.
         assert!((posted == 1 && voided == 0) || (posted == 0 && voided >= 1), "{posts:?} {voids:?}");
         for refused in posts.iter().chain(&voids).filter_map(|r| r.as_ref().err()) {
@@ -312,7 +348,8 @@ async fn clustered_row_23_hot_accounts_do_not_deadlock() {
     let rig = Rig::clustered();
     let before = rig.column("ledger", deadlocks).await;
     let batches = (0..60).map(|n| {
-        let (to, back) = (between(&usd, &other, "USD", "1.00", "r"), between(&other, &usd, "USD", "1.00", "r"));
+        let (to, back) =
+            (between(&usd, &other, "USD", "1.00", "r"), between(&other, &usd, "USD", "1.00", "r"));
         let transfers = if n % 2 == 0 { vec![to, back] } else { vec![back, to] };
         payments.post(batch(&account, transfers))
     });

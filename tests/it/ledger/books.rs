@@ -40,7 +40,8 @@ pub struct Balance {
 
 impl Balance {
     pub fn of(value: &Value) -> Self {
-        let text = |name: &str| value[name].as_str().unwrap_or_else(|| panic!("{name} of {value}")).to_owned();
+        let text =
+            |name: &str| value[name].as_str().unwrap_or_else(|| panic!("{name} of {value}")).to_owned();
         Self { total: text("total"), available: text("available"), reserved: text("reserved") }
     }
 
@@ -292,7 +293,8 @@ pub fn void_hold(account: &str, hold: &Hold) -> VoidHoldRequest {
 /// What `beem admin verify-ledger` ends with and says.
 pub fn verify(rig: &Rig, more: &[&str]) -> (Option<i32>, String) {
     let output = rig.beem(&[&["admin", "verify-ledger"], more].concat());
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), said)
 }
 

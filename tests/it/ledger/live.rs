@@ -1,7 +1,8 @@
 //! A live installation: no free money, and clearing and liquidity go below zero only as far as they were told to.
 
 use super::books::{
-    BALANCES, Balance, CREDITS, CURRENCIES, Inside, Purse, batch, cause, clean, credit, id, system_side, wallet_side,
+    BALANCES, Balance, CREDITS, CURRENCIES, Inside, Purse, batch, cause, clean, credit, id, system_side,
+    wallet_side,
 };
 use super::quotes::a_quote_expires;
 use beem_proto::ledger::v1::{SettleInboundRequest, Transfer};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 async fn refusals_of_a_quote(rig: &Rig) {
     let (purse, stranger) = (Purse::new(rig), Purse::new(rig));
-    let (usd, eur) = (purse.filled("USD", "100.00").await, purse.wallet("EUR").await);
+    let (usd, usdc) = (purse.filled("USD", "100.00").await, purse.wallet("USDC").await);
     let theirs = stranger.filled("USD", "100.00").await;
     let create = async |body: Value| purse.0.post(QUOTES, &body).await;
     create(conversion(&usd, &usd, "1.00")).await.refused(400, "same-wallet");
@@ -15,10 +15,12 @@ async fn refusals_of_a_quote(rig: &Rig) {
     for [from, to] in [[&usd, &theirs], [&theirs, &usd], [&usd, &nobody], [&nobody, &usd]] {
         create(conversion(from, to, "1.00")).await.refused(404, "not-found");
     }
-    let long = json!({ "fromWalletId": usd, "toWalletId": eur, "amountIn": "1", "reference": "x".repeat(201) });
+    let long =
+        json!({ "fromWalletId": usd, "toWalletId": usdc, "amountIn": "1", "reference": "x".repeat(201) });
     let problem = create(long).await.refused(400, "validation-failed");
     assert_eq!(problem["errors"][0]["field"], "reference");
-    let nested = json!({ "fromWalletId": usd, "toWalletId": eur, "amountIn": "1", "fee": { "amount": "0" } });
+    let nested =
+        json!({ "fromWalletId": usd, "toWalletId": usdc, "amountIn": "1", "fee": { "amount": "0" } });
     assert_eq!(create(nested).await.refused(400, "unknown-field")["errors"][0]["field"], "fee");
     assert_eq!(purse.balance(&usd).await, Balance::free("100.00"));
 }
@@ -26,8 +28,8 @@ async fn refusals_of_a_quote(rig: &Rig) {
 /// Accepted once, whoever asks again, and by nobody else.
 async fn a_quote_is_used_once(rig: &Rig) {
     let (purse, stranger) = (Purse::new(rig), Purse::new(rig));
-    let (usd, eur) = (purse.filled("USD", "100.00").await, purse.wallet("EUR").await);
-    let quote = id(&purse.quote(&usd, &eur, "10.80").await);
+    let (usd, usdc) = (purse.filled("USD", "100.00").await, purse.wallet("USDC").await);
+    let quote = id(&purse.quote(&usd, &usdc, "10.80").await);
     stranger.0.get(&format!("{QUOTES}/{quote}")).await.refused(404, "not-found");
     stranger.execute(&quote).await.refused(404, "not-found");
     stranger.execute("no-quote").await.refused(404, "not-found");
@@ -43,50 +45,50 @@ async fn a_quote_is_used_once(rig: &Rig) {
     }
     purse.execute(&quote).await.refused(422, "quote-used");
     assert_eq!(purse.balance(&usd).await, Balance::free("89.20"));
-    assert_eq!(purse.balance(&eur).await, Balance::free("10.00"));
+    assert_eq!(purse.balance(&usdc).await, Balance::free("10.800000"));
     assert_eq!(purse.0.get(&format!("{QUOTES}/{quote}")).await.expect(200)["status"], "EXECUTED");
 }
 
 /// Refused for funds, it stays what it was, and is carried out when they are there.
 async fn insufficient_funds_leave_the_quote(rig: &Rig) {
     let purse = Purse::new(rig);
-    let (usd, eur) = (purse.filled("USD", "10.79").await, purse.wallet("EUR").await);
-    let quote = id(&purse.quote(&usd, &eur, "10.80").await);
+    let (usd, usdc) = (purse.filled("USD", "10.79").await, purse.wallet("USDC").await);
+    let quote = id(&purse.quote(&usd, &usdc, "10.80").await);
     purse.execute(&quote).await.refused(422, "insufficient-funds");
     assert_eq!(purse.0.get(&format!("{QUOTES}/{quote}")).await.expect(200)["status"], "PENDING");
     assert_eq!(purse.balance(&usd).await, Balance::free("10.79"));
     purse.credit(&usd, "0.01").await;
     purse.execute(&quote).await.expect(200);
     assert_eq!(purse.balance(&usd).await, Balance::free("0.00"));
-    assert_eq!(purse.balance(&eur).await, Balance::free("10.00"));
+    assert_eq!(purse.balance(&usdc).await, Balance::free("10.800000"));
 }
 
 /// Twenty spend one wallet at once; what is there suffices for seven.
 async fn many_at_once_never_overdraw(rig: &Rig) {
     let purse = Purse::new(rig);
-    let (usd, eur) = (purse.filled("USD", "80.00").await, purse.wallet("EUR").await);
-    let quotes = join_all((0..20).map(|_| async { id(&purse.quote(&usd, &eur, "10.80").await) })).await;
+    let (usd, usdc) = (purse.filled("USD", "80.00").await, purse.wallet("USDC").await);
+    let quotes = join_all((0..20).map(|_| async { id(&purse.quote(&usd, &usdc, "10.80").await) })).await;
     let gateways: Vec<_> = rig.everywhere(&purse.0.creds).collect();
     let asked = quotes.iter().zip(gateways.iter().cycle());
-    let answers = join_all(asked.map(|(quote, client)| async move {
-        ask(client, "PUT", &accept(quote), &Value::Null).await
-    }))
+    let answers = join_all(
+        asked.map(|(quote, client)| async move { ask(client, "PUT", &accept(quote), &Value::Null).await }),
+    )
     .await;
     for answer in answers.iter().filter(|a| a.status != 200) {
         answer.refused(422, "insufficient-funds");
     }
     assert_eq!(answers.iter().filter(|a| a.status == 200).count(), 7);
     assert_eq!(purse.balance(&usd).await, Balance::free("4.40"));
-    assert_eq!(purse.balance(&eur).await, Balance::free("70.00"));
+    assert_eq!(purse.balance(&usdc).await, Balance::free("75.600000"));
 }
 
 /// Newest first, page by page, the account's own alone.
 async fn quotes_are_listed(rig: &Rig) {
     let purse = Purse::new(rig);
-    let (usd, eur) = (purse.filled("USD", "80.00").await, purse.wallet("EUR").await);
+    let (usd, usdc) = (purse.filled("USD", "80.00").await, purse.wallet("USDC").await);
     let mut made = Vec::new();
     for _ in 0..5 {
-        made.push(purse.quote(&usd, &eur, "1.08").await);
+        made.push(purse.quote(&usd, &usdc, "1.08").await);
     }
     assert_eq!(purse.listed(&format!("{QUOTES}?order=asc&max=2")).await, made);
     made.reverse();
@@ -97,9 +99,9 @@ async fn quotes_are_listed(rig: &Rig) {
 }
 
 /// After its time it is refused, and nothing moves. The caller's rig has quotes that hold for two seconds.
-pub async fn a_quote_expires(purse: &Purse, usd: &str, eur: &str) {
+pub async fn a_quote_expires(purse: &Purse, usd: &str, usdc: &str) {
     let before = purse.balance(usd).await;
-    let quote = id(&purse.quote(usd, eur, "1.08").await);
+    let quote = id(&purse.quote(usd, usdc, "1.08").await);
     eventually("it expires", || async {
         let now = purse.0.get(&format!("{QUOTES}/{quote}")).await.expect(200);
         (now["status"] == "EXPIRED").then_some(())
@@ -107,7 +109,7 @@ pub async fn a_quote_expires(purse: &Purse, usd: &str, eur: &str) {
     .await;
     purse.execute(&quote).await.refused(422, "quote-expired");
     assert_eq!(purse.balance(usd).await, before);
-    let again = id(&purse.quote(usd, eur, "1.08").await);
+    let again = id(&purse.quote(usd, usdc, "1.08").await);
     purse.execute(&again).await.expect(200);
 }
 
@@ -115,8 +117,8 @@ pub async fn a_quote_expires(purse: &Purse, usd: &str, eur: &str) {
 async fn embedded_a_quote_expires() {
     let rig = Rig::start_embedded(&[("BEEM__LEDGER__QUOTE_TTL_S", "2")]);
     let purse = Purse::new(&rig);
-    let (usd, eur) = (purse.filled("USD", "80.00").await, purse.wallet("EUR").await);
-    a_quote_expires(&purse, &usd, &eur).await;
+    let (usd, usdc) = (purse.filled("USD", "80.00").await, purse.wallet("USDC").await);
+    a_quote_expires(&purse, &usd, &usdc).await;
 }
 
 on_both_shapes!(

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 async fn a_key_has_one_effect(rig: &Rig) {
     let purse = Purse::new(rig);
-    let (usd, eur) = (purse.filled("USD", "100.00").await, purse.wallet("EUR").await);
-    let one = id(&purse.quote(&usd, &eur, "10.80").await);
-    let other = id(&purse.quote(&usd, &eur, "10.80").await);
+    let (usd, usdc) = (purse.filled("USD", "100.00").await, purse.wallet("USDC").await);
+    let one = id(&purse.quote(&usd, &usdc, "10.80").await);
+    let other = id(&purse.quote(&usd, &usdc, "10.80").await);
     let wallet = |name: &str| json!({ "currency": "GBP", "name": name });
     for (method, target, body, status, other_target, other_body) in [
         ("POST", WALLETS.to_owned(), wallet("one"), 201, WALLETS.to_owned(), wallet("two")),
@@ -18,10 +18,10 @@ async fn a_key_has_one_effect(rig: &Rig) {
         (
             "POST",
             QUOTES.to_owned(),
-            conversion(&usd, &eur, "1.08"),
+            conversion(&usd, &usdc, "1.08"),
             201,
             QUOTES.to_owned(),
-            conversion(&usd, &eur, "1.09"),
+            conversion(&usd, &usdc, "1.09"),
         ),
         ("PUT", accept(&one), Value::Null, 200, accept(&other), Value::Null),
     ] {
@@ -40,7 +40,7 @@ async fn a_key_has_one_effect(rig: &Rig) {
         }
     }
     assert_eq!(purse.balance(&usd).await, Balance::free("90.20"), "one credit and one conversion");
-    assert_eq!(purse.balance(&eur).await, Balance::free("10.00"));
+    assert_eq!(purse.balance(&usdc).await, Balance::free("10.800000"));
     assert_eq!(purse.listed(&format!("{WALLETS}?max=500")).await.len(), 3);
     assert_eq!(purse.listed(&format!("{QUOTES}?max=500")).await.len(), 3);
     // Another account's key is another key; 1.00 written otherwise is another request.
@@ -71,7 +71,7 @@ async fn without_a_key_two_signed_requests_are_two(rig: &Rig) {
 pub async fn the_answer_is_the_commit(rig: &Rig) {
     let purse = Purse::new(rig);
     let everywhere: Vec<Purse> = rig.everywhere(&purse.0.creds).map(Purse).collect();
-    let (mut usd_total, eur) = (0, purse.wallet("EUR").await);
+    let (mut usd_total, usdc) = (0, purse.wallet("USDC").await);
     let usd = purse.wallet("USD").await;
     for n in 0..8 {
         let (writer, reader) = (&everywhere[n % everywhere.len()], &everywhere[(n + 1) % everywhere.len()]);
@@ -84,7 +84,7 @@ pub async fn the_answer_is_the_commit(rig: &Rig) {
         assert_eq!(credited["balanceAfter"], reader.balance(&usd).await.total.as_str());
         let newest = reader.0.get(&format!("{WALLETS}/{usd}/transactions?max=1")).await.expect(200);
         assert_eq!(newest["content"][0], credited);
-        let quote = writer.quote(&usd, &eur, "1.08").await;
+        let quote = writer.quote(&usd, &usdc, "1.08").await;
         assert_eq!(reader.0.get(&format!("{QUOTES}/{}", id(&quote))).await.expect(200), quote);
         let done = ask(&writer.0, "PUT", &accept(&id(&quote)), &Value::Null).await.expect(200);
         usd_total -= 108;

@@ -1,7 +1,8 @@
 //! The main path: credit, quote, execute, look at it from every side.
 
 use super::books::{
-    BALANCES, Balance, CREDITS, CURRENCIES, Purse, QUOTES, WALLETS, accept, clean, conversion, credit, id, minor,
+    BALANCES, Balance, CREDITS, CURRENCIES, Purse, QUOTES, WALLETS, accept, clean, conversion, credit, id,
+    minor,
 };
 use beem_tests::{Rig, ask, on_both_shapes};
 use serde_json::{Value, json};
@@ -139,9 +140,14 @@ async fn spread_and_fee_lie_inside() {
     let quote = purse.quote(&usd, &eur, "108.00").await;
     // 108.00 less 0.54 are 107.46; at 1.08 99.50, of which one hundredth is spread.
     assert_eq!((&quote["fee"]["amount"], &quote["spread"]["currency"]), (&json!("0.54"), &json!("EUR")));
-    let (out, spread) =
-        (minor(quote["amountOut"]["amount"].as_str().unwrap()), minor(quote["spread"]["amount"].as_str().unwrap()));
-    assert!((9_848..=9_851).contains(&out) && (97..=100).contains(&spread) && out + spread <= 9_950, "{quote}");
+    let (out, spread) = (
+        minor(quote["amountOut"]["amount"].as_str().unwrap()),
+        minor(quote["spread"]["amount"].as_str().unwrap()),
+    );
+    assert!(
+        (9_848..=9_851).contains(&out) && (97..=100).contains(&spread) && out + spread <= 9_950,
+        "{quote}"
+    );
     ask(&purse.0, "PUT", &accept(&id(&quote)), &Value::Null).await.expect(200);
     assert_eq!(purse.balance(&usd).await, Balance::free("892.00"), "amountIn is all that is debited");
     assert_eq!(minor(&purse.balance(&eur).await.total), out, "amountOut is all that is credited");

@@ -14,10 +14,12 @@ async fn what_is_no_wallet_is_refused(rig: &Rig) {
     }
     let long = "x".repeat(101);
     for name in ["", " ", " x", "x ", "a\u{7}b", "a\nb", &long] {
-        let problem = create(json!({ "currency": "USD", "name": name })).await.refused(400, "validation-failed");
+        let problem =
+            create(json!({ "currency": "USD", "name": name })).await.refused(400, "validation-failed");
         assert_eq!(problem["errors"][0]["field"], "name", "{name}");
     }
-    for body in [json!({ "currency": "USD", "name": "x", "balance": { "total": "5" } }), json!({ "id": "x" })] {
+    for body in [json!({ "currency": "USD", "name": "x", "balance": { "total": "5" } }), json!({ "id": "x" })]
+    {
         create(body).await.refused(400, "unknown-field");
     }
     assert!(purse.listed(&format!("{WALLETS}?max=500")).await.is_empty());
@@ -31,7 +33,9 @@ async fn another_accounts_wallet_is_404(rig: &Rig) {
     let (purse, stranger) = (Purse::new(rig), Purse::new(rig));
     let wallet = purse.filled("USD", "10.00").await;
     let nobodys = uuid::Uuid::now_v7().to_string();
-    for named in [wallet.as_str(), &nobodys, "balance", "0", "../x", "%00", "00000000-0000-0000-0000-000000000000"] {
+    for named in
+        [wallet.as_str(), &nobodys, "balance", "0", "../x", "%00", "00000000-0000-0000-0000-000000000000"]
+    {
         for what in ["", "/transactions", "/transactions/export"] {
             let answer = stranger.0.get(&format!("{WALLETS}/{named}{what}")).await;
             assert!(matches!(answer.status, 400 | 404), "{named}{what}: {}", answer.text());
@@ -65,7 +69,9 @@ async fn wallets_are_listed(rig: &Rig) {
         all.extend(ids(first["content"].as_array().unwrap().clone()));
     }
     assert_eq!(all, newest);
-    for (query, field) in [("max=0", "max"), ("max=501", "max"), ("order=up", "order"), ("pageToken=x", "pageToken")] {
+    for (query, field) in
+        [("max=0", "max"), ("max=501", "max"), ("order=up", "order"), ("pageToken=x", "pageToken")]
+    {
         let problem = purse.0.get(&format!("{WALLETS}?{query}")).await.refused(400, "validation-failed");
         assert_eq!(problem["errors"][0]["field"], field, "{query}");
     }
@@ -97,7 +103,10 @@ async fn transactions_are_listed(rig: &Rig) {
     newest.reverse();
     assert_eq!(purse.listed(&format!("{at}?max=4")).await, newest);
     assert_eq!(purse.listed(&format!("{at}?max=1&order=asc")).await, whole);
-    assert_eq!(purse.0.get(&format!("{at}?offset=2&max=2")).await.expect(200)["content"], json!(newest[2..4]));
+    assert_eq!(
+        purse.0.get(&format!("{at}?offset=2&max=2")).await.expect(200)["content"],
+        json!(newest[2..4])
+    );
     assert_eq!(purse.listed(&format!("{at}?kind=ADJUSTMENT&max=2")).await, newest[1..]);
     assert_eq!(purse.listed(&format!("{at}?kind=CONVERSION_OUT&max=2")).await, newest[..1]);
     assert!(purse.listed(&format!("{at}?kind=DEPOSIT&max=2")).await.is_empty());
@@ -105,7 +114,8 @@ async fn transactions_are_listed(rig: &Rig) {
     let from = purse.listed(&format!("{at}?from={}&order=asc&max=500", time(3))).await;
     assert!(from.ends_with(&whole[3..]) && from.iter().all(|t| t["time"].as_str().unwrap() >= time(3)));
     assert!(purse.listed(&format!("{at}?to={}&max=500", time(0))).await.is_empty());
-    let token = purse.0.get(&format!("{at}?max=1")).await.expect(200)["nextPageToken"].as_str().unwrap().to_owned();
+    let token =
+        purse.0.get(&format!("{at}?max=1")).await.expect(200)["nextPageToken"].as_str().unwrap().to_owned();
     // More has moved: the walk goes on where it was.
     purse.credit(&usd, "9.00").await;
     let next = purse.0.get(&format!("{at}?max=1&pageToken={token}")).await.expect(200);
@@ -170,7 +180,11 @@ async fn an_export_is_safe_csv(rig: &Rig) {
     assert!(text.contains("\r\n") && !text.starts_with('\u{feff}'));
     let rows = csv(&text);
     for (row, reference) in rows[1..].iter().zip(references) {
-        let wanted = if reference.starts_with(['=', '+', '-', '@']) { format!("'{reference}") } else { reference.into() };
+        let wanted = if reference.starts_with(['=', '+', '-', '@']) {
+            format!("'{reference}")
+        } else {
+            reference.into()
+        };
         assert_eq!(row[9], wanted);
     }
     assert_eq!(rows.len(), references.len() + 1);

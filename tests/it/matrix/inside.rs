@@ -217,7 +217,8 @@ async fn a_call_without_a_good_service_token_is_refused() {
         };
         let long_ago = Clock::manual(beem_clock::Moment::from_unix_s(beem_tests::forge::now_s() - 3_600));
         let expired = if beem_tests::environment::INTERNAL.contains(&allowed) {
-            ServiceIdentity::new(allowed, beem_tests::environment::internal_key(allowed), long_ago).token_for(here)
+            ServiceIdentity::new(allowed, beem_tests::environment::internal_key(allowed), long_ago)
+                .token_for(here)
         } else {
             inside.keys.identity_at(allowed, long_ago).token_for(here)
         };

@@ -147,7 +147,10 @@ pub const ROWS: &[Row] = &[
             "cause": w.books.cause(),
         })
     }),
-    row("/beem.ledger.v1.Postings/ReadHold", |w| json!({ "accountId": w.account, "holdId": w.books.holds[0] })),
+    row(
+        "/beem.ledger.v1.Postings/ReadHold",
+        |w| json!({ "accountId": w.account, "holdId": w.books.holds[0] }),
+    ),
     row("/beem.ledger.v1.Postings/PostHold", |w| {
         json!({
             "effectKey": unique(), "accountId": w.account, "holdId": w.books.holds[0], "amount": "0.50",
@@ -158,7 +161,10 @@ pub const ROWS: &[Row] = &[
         "/beem.ledger.v1.Postings/VoidHold",
         |w| json!({ "effectKey": unique(), "accountId": w.account, "holdId": w.books.holds[1] }),
     ),
-    row("/beem.ledger.v1.Postings/ReadWallet", |w| json!({ "accountId": w.account, "walletId": w.books.usd })),
+    row(
+        "/beem.ledger.v1.Postings/ReadWallet",
+        |w| json!({ "accountId": w.account, "walletId": w.books.usd }),
+    ),
     row("/beem.ledger.v1.Settlements/SettleInbound", |w| {
         json!({
             "effectKey": w.books.deposit, "accountId": w.account, "walletId": w.books.usd, "network": "sandbox",
@@ -172,9 +178,10 @@ pub const ROWS: &[Row] = &[
         "/beem.ledger.v1.Settlements/PostOutbound",
         |w| json!({ "effectKey": unique(), "accountId": w.account, "holdId": w.books.holds[2] }),
     ),
-    row("/beem.ledger.v1.Rates/LockRate", |_| {
-        json!({ "effectKey": unique(), "from": "USDC", "to": "USD", "side": "SELL", "timeToLiveS": 60 })
-    }),
+    row(
+        "/beem.ledger.v1.Rates/LockRate",
+        |_| json!({ "effectKey": unique(), "from": "USDC", "to": "USD", "side": "SELL", "timeToLiveS": 60 }),
+    ),
     row("/beem.ledger.v1.Rates/ReadRate", |_| json!({ "from": "BTC", "to": "EUR" })),
     row("/beem.ledger.v1.Books/VerifyLedger", |_| json!({ "maxRows": 1 })),
     row("/beem.ledger.v1.Books/ListLedgerHeads", |_| json!({})),

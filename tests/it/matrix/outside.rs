@@ -185,7 +185,9 @@ async fn another_accounts_object_is_404(rig: &Rig) {
     let [one, other] = [world.person(&[]).await.sign_in().await, world.person(&[]).await.sign_in().await];
     let mut asked = 0;
     // Some name it in their path, some in their body.
-    let names = |m: &Method| m.http[0].template.contains('{') || ["CreateQuote", "CreateCredit"].contains(&m.name.as_str());
+    let names = |m: &Method| {
+        m.http[0].template.contains('{') || ["CreateQuote", "CreateCredit"].contains(&m.name.as_str())
+    };
     for method in methods().iter().filter(|m| names(m) && !m.session) {
         let (verb, path) = world.place(method);
         ask(&world.stranger, verb, &path, &world.body(method)).await.refused(404, "not-found");

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audit;
+mod ledger;
 mod sealing;
 
 use super::{Common, serve};
@@ -38,6 +39,12 @@ enum AdminCommand {
     VerifyAudit(audit::VerifyAuditArgs),
     /// Print the signed heads of the audit trail, to be kept elsewhere for verify-audit --heads
     AuditHeads,
+    /// Prove the books from their entries; also of a data directory nobody serves. Exit 1 when something does not fit
+    VerifyLedger(ledger::VerifyLedgerArgs),
+    /// Print the signed heads of the books, newest first, to be kept elsewhere for verify-ledger --heads
+    LedgerHeads,
+    /// List deposits that are in suspense, and why
+    ListSuspended,
     /// Seal every stored secret under a new key (embedded: draws it; cluster: the first of identity's sealing.keys)
     RotateSealingKey,
 }
@@ -50,6 +57,9 @@ pub async fn run(common: &Common, args: &AdminArgs) -> Result<ExitCode> {
         AdminCommand::ListAccounts => accounts::list(&settings).await?,
         AdminCommand::VerifyAudit(args) => return audit::verify(&settings, args).await,
         AdminCommand::AuditHeads => audit::heads(&settings).await?,
+        AdminCommand::VerifyLedger(args) => return ledger::verify(&settings, args).await,
+        AdminCommand::LedgerHeads => ledger::heads(&settings).await?,
+        AdminCommand::ListSuspended => ledger::suspended(&settings).await?,
         AdminCommand::RotateSealingKey => sealing::rotate(&settings).await?,
     }
     Ok(ExitCode::SUCCESS)

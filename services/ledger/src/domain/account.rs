@@ -10,7 +10,8 @@ use beem_money::CurrencyCode;
 pub enum Purpose {
     /// An account's own money. Never below zero.
     Wallet,
-    /// What a chain holds for us, and us for it: one per network. May go below zero, to a limit.
+    /// What a chain holds for us, as what we owe for it: one per network. Below zero, and without a limit: what a chain has
+    /// done is a fact.
     Clearing,
     /// The other side of conversions. May go below zero, to a limit.
     Liquidity,

@@ -53,22 +53,33 @@ pub enum Step {
     Transfer(NewTransfer),
     Reserve(NewHold),
     /// Ends a hold with one transfer of `amount` of it (None: all), and gives the rest back.
-    PostHold { hold: HoldId, amount: Option<Amount>, transfer: TransferId, credit: LedgerAccountId, kind: Kind },
+    PostHold {
+        hold: HoldId,
+        amount: Option<Amount>,
+        transfer: TransferId,
+        credit: LedgerAccountId,
+        kind: Kind,
+    },
     /// Ends a hold. Posted: transfers that follow in the order take that much from its wallet. Voiding what is voided, and
     /// expiring what has ended, changes nothing.
-    EndHold { hold: HoldId, end: HoldEnd },
+    EndHold {
+        hold: HoldId,
+        end: HoldEnd,
+    },
 }
 
 impl Order {
     /// The ledger accounts it names; those of its holds come with the holds.
     pub fn accounts(&self) -> impl Iterator<Item = LedgerAccountId> {
-        self.steps.iter().flat_map(|step| match step {
-            Step::Transfer(transfer) => [Some(transfer.debit), Some(transfer.credit)],
-            Step::Reserve(hold) => [Some(hold.account), None],
-            Step::PostHold { credit, .. } => [Some(*credit), None],
-            Step::EndHold { .. } => [None, None],
-        })
-        .flatten()
+        self.steps
+            .iter()
+            .flat_map(|step| match step {
+                Step::Transfer(transfer) => [Some(transfer.debit), Some(transfer.credit)],
+                Step::Reserve(hold) => [Some(hold.account), None],
+                Step::PostHold { credit, .. } => [Some(*credit), None],
+                Step::EndHold { .. } => [None, None],
+            })
+            .flatten()
     }
 
     /// The holds it ends.
@@ -263,6 +274,9 @@ impl Book {
         if new.expires.is_some_and(|at| at <= self.time) {
             return Err(Fault::field("expiresAt", "in the future"));
         }
+        if self.holds.contains_key(&new.id) {
+            return Err(Fault::internal("two holds under one id"));
+        }
         let balance = self.balance(new.account).filter(|b| b.owner == Some(owner));
         let currency = balance.ok_or_else(|| Fault::not_found("wallet"))?.currency;
         let mut hold = Hold {
@@ -334,7 +348,9 @@ impl Book {
                 }
             }
             (HoldState::Voided, HoldEnd::Voided) => return Ok(account),
-            (HoldState::Posted | HoldState::Voided | HoldState::Expired, HoldEnd::Expired) => return Ok(account),
+            (HoldState::Posted | HoldState::Voided | HoldState::Expired, HoldEnd::Expired) => {
+                return Ok(account);
+            }
             (HoldState::Posted, HoldEnd::Voided | HoldEnd::Posted(_)) => {
                 return Err(ended("the hold was posted"));
             }
@@ -453,3 +469,6 @@ fn insufficient(balance: &Balance) -> Fault {
     };
     Fault::new(Code::InsufficientFunds, detail)
 }
+
+#[cfg(test)]
+mod tests;

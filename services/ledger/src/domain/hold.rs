@@ -112,10 +112,6 @@ impl Hold {
     /// Over how it ended, for the entry that gives it back.
     #[must_use]
     pub fn end_digest(&self, state: HoldState, posted: Amount) -> Hash {
-        Digest::of("beem.ledger.v1 hold end")
-            .bytes(&self.digest())
-            .text(state.as_str())
-            .amount(posted)
-            .done()
+        Digest::of("beem.ledger.v1 hold end").bytes(&self.digest()).text(state.as_str()).amount(posted).done()
     }
 }

@@ -171,7 +171,8 @@ impl Settlement {
         let source = Purpose::Suspense.id(self.currency, "");
         if self.currency == self.wallet_currency {
             let id = NewTransfer::draw_id(now, entropy);
-            let transfer = NewTransfer { id, debit: source, credit: self.wallet, kind: self.kind, ..self.booking() };
+            let transfer =
+                NewTransfer { id, debit: source, credit: self.wallet, kind: self.kind, ..self.booking() };
             let transfers = vec![transfer];
             return Ok(Crediting { transfers, amount: self.amount, rate: Rate::ONE, transfer: id });
         }

@@ -1,13 +1,16 @@
 //! Transfers and holds of other services.
 
 use super::{Answer, Grpc, answered, refused};
-use beem_proto::ledger::v1::postings_server::Postings;
 use beem_proto::ledger::v1 as wire;
+use beem_proto::ledger::v1::postings_server::Postings;
 use tonic::{Request, Response};
 
 #[tonic::async_trait]
 impl Postings for Grpc {
-    async fn post_batches(&self, request: Request<wire::PostBatchesRequest>) -> Answer<wire::PostBatchesResponse> {
+    async fn post_batches(
+        &self,
+        request: Request<wire::PostBatchesRequest>,
+    ) -> Answer<wire::PostBatchesResponse> {
         self.0.post_batches(request.get_ref()).await.map(Response::new).map_err(refused)
     }
 

@@ -11,15 +11,24 @@ impl Settlements for Grpc {
         answered(self.0.settle_inbound(request.get_ref()).await)
     }
 
-    async fn release_inbound(&self, request: Request<wire::ReleaseInboundRequest>) -> Answer<wire::Settlement> {
+    async fn release_inbound(
+        &self,
+        request: Request<wire::ReleaseInboundRequest>,
+    ) -> Answer<wire::Settlement> {
         self.0.release_inbound(request.get_ref()).await.map(Response::new).map_err(refused)
     }
 
-    async fn read_settlement(&self, request: Request<wire::ReadSettlementRequest>) -> Answer<wire::Settlement> {
+    async fn read_settlement(
+        &self,
+        request: Request<wire::ReadSettlementRequest>,
+    ) -> Answer<wire::Settlement> {
         self.0.read_settlement(request.get_ref()).await.map(Response::new).map_err(refused)
     }
 
-    async fn reserve_outbound(&self, request: Request<wire::ReserveOutboundRequest>) -> Answer<wire::Outbound> {
+    async fn reserve_outbound(
+        &self,
+        request: Request<wire::ReserveOutboundRequest>,
+    ) -> Answer<wire::Outbound> {
         answered(self.0.reserve_outbound(request.get_ref()).await)
     }
 

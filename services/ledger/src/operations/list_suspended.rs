@@ -15,7 +15,10 @@ impl Operations {
     ///
     /// # Errors
     /// `validation-failed` naming `max` or `pageToken`.
-    pub async fn list_suspended(&self, asked: &wire::ListSuspendedRequest) -> Result<wire::ListSuspendedResponse> {
+    pub async fn list_suspended(
+        &self,
+        asked: &wire::ListSuspendedRequest,
+    ) -> Result<wire::ListSuspendedResponse> {
         let max = if asked.max == 0 { PAGE } else { asked.max };
         let query = PageQuery { max: Some(max), page_token: &asked.page_token, offset: None, order: "asc" };
         let page = Page::parse(query, "ListSuspended", b"")?;

@@ -24,9 +24,8 @@ impl Operations {
         let (mut refusals, mut jobs) = (Vec::with_capacity(asked.batches.len()), Vec::new());
         for (i, batch) in asked.batches.iter().enumerate() {
             let at = format!("batches[{i}]");
-            convert::effect_key(&batch.effect_key).map_err(|_| {
-                Fault::field(format!("{at}.effectKey"), "1 to 200 visible characters")
-            })?;
+            convert::effect_key(&batch.effect_key)
+                .map_err(|_| Fault::field(format!("{at}.effectKey"), "1 to 200 visible characters"))?;
             match self.0.order(&at, batch) {
                 Ok(order) => {
                     jobs.push(job(batch, order)?);
@@ -96,7 +95,8 @@ fn job(batch: &wire::Batch, order: Order) -> Result<Job> {
             Err(Fault::internal("a batch is of transfers"))
         }
     });
-    let posted = wire::BatchOutcome { transfer_ids: ids.collect::<Result<_>>()?, ..wire::BatchOutcome::default() };
+    let posted =
+        wire::BatchOutcome { transfer_ids: ids.collect::<Result<_>>()?, ..wire::BatchOutcome::default() };
     let answer = posted.encode_to_vec();
     Ok(Job {
         key: format!("PostBatches:{}", batch.effect_key),

@@ -7,7 +7,7 @@ use crate::grpc::convert;
 use crate::store;
 use crate::store::engine::Job;
 use beem_database::claims::{Outcome, fingerprint};
-use beem_fault::Result;
+use beem_fault::{Fault, Result};
 use beem_ids::AccountId;
 use beem_proto::ledger::v1 as wire;
 use prost::Message as _;
@@ -27,6 +27,9 @@ impl Operations {
         let key = convert::effect_key(&asked.effect_key)?;
         let owner: AccountId = convert::id("accountId", &asked.account_id)?;
         let hold = store::holds::hold(means.db.read(), owner, convert::hold_id(&asked.hold_id)?).await?;
+        if store::holds::is_of_payout(means.db.read(), hold.new.id).await? {
+            return Err(Fault::field("holdId", "a payout's: PostOutbound or VoidHold ends it"));
+        }
         let currency = means.stored_currency(hold.currency)?;
         let amount = match asked.amount.as_str() {
             "" => None,

@@ -4,9 +4,7 @@
 //! Payouts pay the spread of their pair and no fee: what leaves the wallet is what their rate says.
 
 use super::{Means, Operations, PATIENCE, refused};
-use crate::domain::{
-    Cause, FeePayer, HoldState, Leg, NewHold, Order, Outbound, Plan, Step, worth_ceil,
-};
+use crate::domain::{Cause, FeePayer, HoldState, Leg, NewHold, Order, Outbound, Plan, Step, worth_ceil};
 use crate::grpc::convert;
 use crate::store::{accounts, engine, locks, outbounds};
 use beem_clock::Moment;
@@ -50,7 +48,8 @@ impl Operations {
         claims::once_for_ever(&means.db, &key, fingerprint, deadline, |tx| {
             Box::pin(async move {
                 let promised = payout.promised(tx).await?;
-                let mut outbound = means.fix(payout, promised, HoldId::draw(tx.now(), tx.entropy()), tx.now())?;
+                let mut outbound =
+                    means.fix(payout, promised, HoldId::draw(tx.now(), tx.entropy()), tx.now())?;
                 let hold = NewHold {
                     id: outbound.hold,
                     account: outbound.wallet,
@@ -105,7 +104,20 @@ impl Operations {
         let (found, _) = accounts::wallet(means.db.read(), owner, wallet).await?;
         let from = means.stored_currency(found.currency)?;
         let (network, pay) = (asked.network.as_str(), (paid, amount));
-        Ok(Asked { effect_key, owner, wallet, network, from, pay, fee_cap, fee_payer, base, reference, cause, lock })
+        Ok(Asked {
+            effect_key,
+            owner,
+            wallet,
+            network,
+            from,
+            pay,
+            fee_cap,
+            fee_payer,
+            base,
+            reference,
+            cause,
+            lock,
+        })
     }
 }
 
@@ -203,10 +215,9 @@ impl Means {
         let money = |code, amount| self.stored_currency(code).map(|c| Some(convert::money(c, amount)));
         let (fee, debited) = match &outbound.posted {
             None => (None, None),
-            Some(posted) => (
-                money(outbound.fee_currency, posted.fee)?,
-                money(outbound.wallet_currency, posted.debited)?,
-            ),
+            Some(posted) => {
+                (money(outbound.fee_currency, posted.fee)?, money(outbound.wallet_currency, posted.debited)?)
+            }
         };
         Ok(wire::Outbound {
             hold_id: outbound.hold.to_string(),

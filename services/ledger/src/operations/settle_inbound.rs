@@ -89,11 +89,11 @@ impl Operations {
         let (mut place, mut outcome) = ((i64::MIN, Uuid::nil()), Ok(()));
         loop {
             let batch = settlements::waiting(self.0.db.read(), place, BATCH).await?;
-            let Some(last) = batch.last() else { return outcome };
-            place = last.place;
-            for waiting in &batch {
-                let tried = async { self.go_on(self.settlement(&waiting.effect_key).await?).await }.await;
-                outcome = outcome.and(tried.map(drop));
+            let Some((last, _)) = batch.last() else { return outcome };
+            place = *last;
+            for (_, settlement) in batch {
+                let tried = async { self.go_on(settlement?).await.map(drop) }.await;
+                outcome = outcome.and(tried);
             }
         }
     }
@@ -118,6 +118,9 @@ impl Operations {
         match self.credit_deposit(&settlement).await {
             Ok(()) => {}
             Err(fault) => match fault.source().and_then(|source| source.downcast_ref::<Stays>()) {
+                Some(Stays(reason)) if settlement.state == SettlementState::Suspended(*reason) => {
+                    return Ok(settlement);
+                }
                 Some(Stays(reason)) => self.stays(&settlement, *reason).await?,
                 None => return Err(fault),
             },
@@ -141,7 +144,8 @@ impl Operations {
             Err(fault) if fault.code == Code::NotFound => {
                 // The key's first request had a wallet.
                 let used = settlements::by_key(means.db.read(), &effect_key).await?.is_some();
-                let reused = || Fault::new(Code::IdempotencyKeyReused, "this key was used for another request");
+                let reused =
+                    || Fault::new(Code::IdempotencyKeyReused, "this key was used for another request");
                 return Err(if used { reused() } else { fault });
             }
             Err(fault) => return Err(fault),
@@ -219,9 +223,6 @@ impl Operations {
 
     /// Says why it stays; the first time, aloud.
     async fn stays(&self, settlement: &Settlement, reason: Reason) -> Result<()> {
-        if settlement.state == SettlementState::Suspended(reason) {
-            return Ok(());
-        }
         let id = settlement.id;
         let suspended = self.0.db.write(|tx| Box::pin(settlements::suspend(tx, id, reason))).await?;
         if suspended {

@@ -5,8 +5,9 @@ mod rows;
 mod system;
 
 pub use rows::{
-    ACCOUNT_COLUMNS, BALANCE_COLUMNS, amount, amount_or_none, currency, currency_or_none, hash, id, id_or_none, moment,
-    moment_or_none, number, number_or_none, read_account, read_balance, text, text_or_none,
+    ACCOUNT_COLUMNS, BALANCE_COLUMNS, amount, amount_or_none, currency, currency_or_none, hash, id,
+    id_or_none, moment, moment_or_none, number, number_or_none, read_account, read_balance, text,
+    text_or_none,
 };
 pub use system::open_system;
 
@@ -55,7 +56,11 @@ pub async fn open_wallet(tx: &Tx<'_>, account: &LedgerAccount) -> Result<()> {
 ///
 /// # Errors
 /// `not-found` when there is none, or it is another account's.
-pub async fn wallet(on: &impl Sql, owner: AccountId, id: LedgerAccountId) -> Result<(LedgerAccount, Balance)> {
+pub async fn wallet(
+    on: &impl Sql,
+    owner: AccountId,
+    id: LedgerAccountId,
+) -> Result<(LedgerAccount, Balance)> {
     let sql = format!("{BOTH} WHERE a.id = $1 AND a.owner = $2");
     let row = on.row(&sql, vec![id.0.into(), owner.0.into()]).await?;
     let row = row.ok_or_else(|| Fault::not_found("wallet"))?;

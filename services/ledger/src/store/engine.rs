@@ -3,9 +3,9 @@
 
 use super::bulk;
 use crate::domain::{Book, Changes, Order};
+use beem_database::Tx;
 use beem_database::claims::Outcome;
 use beem_database::claims::effects::{self, Settled};
-use beem_database::Tx;
 use beem_fault::{Code, Fault, Result};
 use beem_ids::{HoldId, LedgerAccountId};
 use std::collections::{BTreeSet, HashMap};

@@ -95,8 +95,8 @@ pub async fn insert(tx: &Tx<'_>, head: &Head, entries: &[HeadEntry]) -> Result<(
     let values = vec![head.number.into(), head.time_ms.into(), digest.into(), signature.into()];
     tx.run(&sql, values).await?;
     for rows in entries.chunks(INSERT) {
-        let mut sql =
-            "INSERT INTO head_entries (number, ledger_account_id, time_ms, sequence, hash) VALUES ".to_owned();
+        let mut sql = "INSERT INTO head_entries (number, ledger_account_id, time_ms, sequence, hash) VALUES "
+            .to_owned();
         let mut values: Vec<Value> = vec![head.number.into()];
         for (n, row) in rows.iter().enumerate() {
             let first = n.saturating_mul(4).saturating_add(2);

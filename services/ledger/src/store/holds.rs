@@ -19,6 +19,15 @@ pub async fn hold(on: &impl Sql, owner: AccountId, id: HoldId) -> Result<Hold> {
     read_hold(&row.ok_or_else(|| Fault::not_found("hold"))?)
 }
 
+/// Whether a hold was placed for a payout, which says how it is posted.
+///
+/// # Errors
+/// As the database says.
+pub async fn is_of_payout(on: &impl Sql, id: HoldId) -> Result<bool> {
+    let row = on.row("SELECT hold_id FROM outbounds WHERE hold_id = $1", vec![id.0.into()]).await?;
+    Ok(row.is_some())
+}
+
 /// Active holds whose time is over, the longest over first, at most `max`.
 ///
 /// # Errors

@@ -91,7 +91,8 @@ pub async fn post(tx: &Tx<'_>, hold: HoldId, posted: &PostedOutbound) -> Result<
 /// # Errors
 /// `internal` for a garbled row.
 pub fn read(row: &QueryResult) -> Result<(Outbound, Hash)> {
-    let posted = (amount_or_none(row, "fee")?, amount_or_none(row, "debited")?, moment_or_none(row, "posted_ms")?);
+    let posted =
+        (amount_or_none(row, "fee")?, amount_or_none(row, "debited")?, moment_or_none(row, "posted_ms")?);
     let posted = match posted {
         (None, None, None) => None,
         (Some(fee), Some(debited), Some(at)) => Some(PostedOutbound { fee, debited, at }),

@@ -107,14 +107,9 @@ pub async fn account(on: &impl Sql, id: Uuid) -> Result<FoundAccount> {
 /// Entries beyond a key in the order of their keys, each beside what it is about.
 pub async fn entries_after(on: &impl Sql, after: Option<Key>, max: i64) -> Result<Vec<FoundEntry>> {
     let is_id = is_id(on, "e.ledger_account_id");
-    let beyond = if after.is_some() {
-        "AND (e.ledger_account_id, e.time_ms, e.sequence) > ($2, $3, $4)"
-    } else {
-        ""
-    };
-    let tail = format!(
-        "WHERE {is_id} {beyond} ORDER BY e.ledger_account_id, e.time_ms, e.sequence LIMIT $1"
-    );
+    let beyond =
+        if after.is_some() { "AND (e.ledger_account_id, e.time_ms, e.sequence) > ($2, $3, $4)" } else { "" };
+    let tail = format!("WHERE {is_id} {beyond} ORDER BY e.ledger_account_id, e.time_ms, e.sequence LIMIT $1");
     let mut values = vec![max.into()];
     if let Some((account, time, sequence)) = after {
         values.extend([account.into(), time.into(), sequence.into()]);
@@ -170,8 +165,7 @@ async fn entries(on: &impl Sql, tail: &str, values: Vec<sea_orm::Value>) -> Resu
 
 fn found_entry(row: &QueryResult) -> Result<Option<FoundEntry>> {
     let Some(account) = id(row, "e_account") else { return Ok(None) };
-    let key =
-        (account, row.try_get("", "e_time").or_fault()?, row.try_get("", "e_sequence").or_fault()?);
+    let key = (account, row.try_get("", "e_time").or_fault()?, row.try_get("", "e_sequence").or_fault()?);
     let about = match (id(row, "t_id"), id(row, "h_id")) {
         (Some(_), _) => transfer_of(row).map_or(About::Unreadable, |t| About::Transfer(Box::new(t))),
         (None, Some(_)) => hold_of(row).map_or(About::Unreadable, |h| About::Hold(Box::new(h))),
@@ -271,9 +265,18 @@ pub async fn came_at(on: &impl Sql, account: Uuid, time_ms: i64, new: &NewHold) 
         WHERE e.ledger_account_id = $1 AND e.time_ms = $2 AND t.credit_id = $1 AND t.cause_type = $3
             AND t.cause_id = $4 AND t.reference = $5";
     let (kind, id) = (new.cause.kind.as_str(), new.cause.id.as_str());
-    let values =
-        vec![account.into(), time_ms.into(), kind.into(), id.into(), new.reference.as_str().into()];
+    let values = vec![account.into(), time_ms.into(), kind.into(), id.into(), new.reference.as_str().into()];
     Ok(on.rows(sql, values).await?.iter().filter_map(|row| read::amount(row, "amount")).collect())
+}
+
+/// The fees, above zero, that payouts with this cause and reference were posted with at a time. Reads all payouts.
+pub async fn fees_at(on: &impl Sql, time_ms: i64, currency: &str, new: &NewHold) -> Result<Vec<Amount>> {
+    let sql = "SELECT CAST(o.fee AS TEXT) AS fee FROM outbounds o JOIN holds h ON h.id = o.hold_id
+        WHERE o.posted_ms = $1 AND o.fee_currency = $2 AND h.cause_type = $3 AND h.cause_id = $4 AND h.reference = $5";
+    let (kind, id, reference) = (new.cause.kind.as_str(), new.cause.id.as_str(), new.reference.as_str());
+    let values = vec![time_ms.into(), currency.into(), kind.into(), id.into(), reference.into()];
+    let rows = on.rows(sql, values).await?;
+    Ok(rows.iter().filter_map(|row| read::amount(row, "fee")).filter(|fee| fee.is_positive()).collect())
 }
 
 /// Rows of a table beyond an id in the order of their ids; `key` is its primary key.

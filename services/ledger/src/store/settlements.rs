@@ -1,8 +1,8 @@
 //! The table of deposits on their way to their wallets.
 
 use super::accounts::{
-    amount, amount_or_none, currency, hash, id, id_or_none, moment, moment_or_none, number_or_none, text,
-    text_or_none,
+    amount, amount_or_none, currency, hash, id, id_or_none, moment, moment_or_none, number, number_or_none,
+    text, text_or_none,
 };
 use super::garbled;
 use crate::domain::{Cause, Credited, Hash, Kind, Promised, Reason, Settlement, SettlementState};
@@ -79,7 +79,8 @@ pub async fn lock(tx: &Tx<'_>, id: SettlementId) -> Result<Settlement> {
         Backend::Postgres => "FOR UPDATE",
         Backend::Sqlite => "",
     };
-    let row = tx.row(&format!("SELECT {COLUMNS} FROM settlements WHERE id = $1 {lock}"), vec![id.0.into()]).await?;
+    let row =
+        tx.row(&format!("SELECT {COLUMNS} FROM settlements WHERE id = $1 {lock}"), vec![id.0.into()]).await?;
     checked(&row.ok_or_else(|| Fault::internal(format!("settlement {id} is gone")))?)
 }
 
@@ -150,31 +151,25 @@ pub async fn suspended(on: &impl Sql, page: &Page) -> Result<(Vec<Settlement>, S
     Ok(page.finish(rows.collect::<Result<_>>()?, |s: &Settlement| (s.created.unix_ms(), s.id.0)))
 }
 
-/// The names of at most `max` of those that wait for a rate or were left under way, beyond a place, the oldest first.
+/// At most `max` of those that wait for a rate or were left under way, beyond a place, the oldest first. One that is not as
+/// it was written is an error of its own.
 ///
 /// # Errors
 /// As the database says.
-pub async fn waiting(on: &impl Sql, after: (i64, Uuid), max: u32) -> Result<Vec<Waiting>> {
+pub async fn waiting(on: &impl Sql, after: Place, max: u32) -> Result<Vec<(Place, Result<Settlement>)>> {
     let sql = format!(
-        "SELECT id, effect_key, created_ms FROM settlements
+        "SELECT {COLUMNS} FROM settlements
          WHERE state = 'SUSPENDED' AND reason IN ('', 'no-rate', 'no-liquidity')
             AND created_ms >= $1 AND (created_ms > $1 OR id > $2)
          ORDER BY created_ms, id LIMIT {max}"
     );
     let rows = on.rows(&sql, vec![after.0.into(), after.1.into()]).await?;
-    let waiting = rows.iter().map(|row| {
-        let created = moment(row, "created_ms")?;
-        Ok(Waiting { effect_key: text(row, "effect_key")?, place: (created.unix_ms(), id(row, "id")?) })
-    });
+    let waiting = rows.iter().map(|row| Ok(((number(row, "created_ms")?, id(row, "id")?), checked(row))));
     waiting.collect()
 }
 
-/// A deposit that waits, and its place among those that do.
-#[derive(Clone, Debug)]
-pub struct Waiting {
-    pub effect_key: String,
-    pub place: (i64, Uuid),
-}
+/// Where a deposit stands among others: when it was booked, and its id.
+pub type Place = (i64, Uuid);
 
 /// A settlement, and the digest that was written with it.
 ///
@@ -182,15 +177,16 @@ pub struct Waiting {
 /// `internal` for a garbled row.
 pub fn read(row: &QueryResult) -> Result<(Settlement, Hash)> {
     let lock = id_or_none(row, "rate_lock_id")?;
-    let promised = match (lock, text_or_none(row, "lock_mid")?, number_or_none(row, "lock_spread_millionths")?) {
-        (None, None, None) => None,
-        (Some(lock), Some(mid), Some(spread)) => Some(Promised {
-            lock: RateLockId(lock),
-            mid: rate(&mid)?,
-            spread_millionths: u32::try_from(spread).map_err(|_| garbled("promised rate"))?,
-        }),
-        _ => return Err(garbled("promised rate")),
-    };
+    let promised =
+        match (lock, text_or_none(row, "lock_mid")?, number_or_none(row, "lock_spread_millionths")?) {
+            (None, None, None) => None,
+            (Some(lock), Some(mid), Some(spread)) => Some(Promised {
+                lock: RateLockId(lock),
+                mid: rate(&mid)?,
+                spread_millionths: u32::try_from(spread).map_err(|_| garbled("promised rate"))?,
+            }),
+            _ => return Err(garbled("promised rate")),
+        };
     let settlement = Settlement {
         id: SettlementId(id(row, "id")?),
         effect_key: text(row, "effect_key")?,
@@ -214,7 +210,8 @@ pub fn read(row: &QueryResult) -> Result<(Settlement, Hash)> {
 fn state(row: &QueryResult) -> Result<SettlementState> {
     let reason = Reason::parse(&text(row, "reason")?).ok_or_else(|| garbled("reason"))?;
     let at: Option<Moment> = moment_or_none(row, "settled_ms")?;
-    let credited = (amount_or_none(row, "credited")?, text_or_none(row, "rate")?, id_or_none(row, "credit_transfer")?);
+    let credited =
+        (amount_or_none(row, "credited")?, text_or_none(row, "rate")?, id_or_none(row, "credit_transfer")?);
     match (text(row, "state")?.as_str(), credited, at) {
         ("SUSPENDED", (None, None, None), None) => Ok(SettlementState::Suspended(reason)),
         ("SETTLED", (Some(amount), Some(text), Some(transfer)), Some(at)) => {

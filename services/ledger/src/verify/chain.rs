@@ -1,6 +1,6 @@
 //! The walk through all accounts and all their entries, in the order of their keys: from an account's own row to its balance.
 
-use super::diagnose::{Blame, Link, blame, fits, told};
+use super::diagnose::{Blame, Link, begins_with, blame, fits, told};
 use super::heads::is_genuine;
 use super::place::Walk;
 use super::{LedgerVerifier, Place, Stretch};
@@ -149,14 +149,22 @@ impl<C: Sql> Walker<'_, C> {
     }
 
     /// One entry; None when it is wrong.
-    async fn follow(&mut self, account: &FoundAccount, link: &Link, found: &FoundEntry) -> Result<Option<Link>> {
+    async fn follow(
+        &mut self,
+        account: &FoundAccount,
+        link: &Link,
+        found: &FoundEntry,
+    ) -> Result<Option<Link>> {
         let id = account.id;
         let ends_here = |link: &Link| account.balance.iter().flatten().any(|end| link.is_end(end));
         if ends_here(link) {
             self.at(id, found.key.2, "inserted: the account ends before it");
             return Ok(None);
         }
-        let currency = account.account.iter().flatten().map(|row| row.currency).next();
+        // Unless row and balance disagree, which is told of by itself.
+        let of_row = account.account.iter().flatten().map(|row| row.currency).next();
+        let of_balance = account.balance.iter().flatten().map(|balance| balance.currency.as_str()).next();
+        let currency = of_row.filter(|currency| Some(currency.as_str()) == of_balance);
         let sound = found.entry.as_ref().filter(|entry| {
             link.leads_to(entry)
                 && fits(link, entry, &found.about)
@@ -194,8 +202,15 @@ impl<C: Sql> Walker<'_, C> {
         };
         let next = end.sequence.saturating_add(1);
         let row = account.account.iter().flatten().next();
-        let of = row.map(|row| (row.owner.map(|owner| owner.0), row.currency.as_str()));
-        if of.is_some_and(|of| of != (balance.owner, balance.currency.as_str())) {
+        let another = match row {
+            Some(row) => {
+                (row.owner.map(|owner| owner.0), row.currency.as_str())
+                    != (balance.owner, balance.currency.as_str())
+                    && begins_with(self.on, row, balance).await?
+            }
+            None => false,
+        };
+        if another {
             self.stretch.found("balances", id, "changed: it is another account's or currency's");
         } else if balance.sequence > end.sequence && balance.hash != end.hash {
             let detail = format!("cut: entries to {} are missing", balance.sequence);

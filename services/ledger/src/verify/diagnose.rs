@@ -9,6 +9,9 @@ use beem_fault::Result;
 use beem_money::{Amount, CurrencyCode};
 use uuid::Uuid;
 
+/// Entries behind a gap that are tried for the one that is missing there.
+const AHEAD: i64 = 100;
+
 /// The end of the part of a chain that is right.
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -112,11 +115,16 @@ pub async fn blame(on: &impl Sql, link: &Link, account: &FoundAccount, found: &F
     let there = proof::numbered(on, id, number).await?;
     let fitting = |one: &FoundEntry| one.entry.as_ref().is_some_and(|entry| fits(link, entry, &one.about));
     if sequence != number {
-        let renumbered = found.entry.clone().map(|entry| Entry { sequence: number, ..entry });
-        if renumbered.is_some_and(|entry| fits(link, &entry, &found.about)) {
-            return entry(number, &format!("changed: its number is {sequence}"));
+        let ahead = proof::entries_after(on, Some(found.key), AHEAD).await?;
+        for one in std::iter::once(found).chain(ahead.iter().filter(|one| one.key.0 == id)) {
+            let renumbered = one.entry.clone().map(|entry| Entry { sequence: number, ..entry });
+            if renumbered.is_some_and(|entry| fits(link, &entry, &one.about)) {
+                return entry(number, &format!("changed: its number is {}", one.key.2));
+            }
         }
+        let twins = proof::numbered(on, id, sequence).await?.len() > 1;
         return match (there.iter().any(fitting), there.is_empty(), sequence > number) {
+            (true, _, true) if twins => entry(sequence, "inserted: there is another one of this number"),
             (true, _, true) => entry(sequence, "changed: it stands before others in time"),
             (true, _, false) | (false, _, false) => entry(sequence, "inserted: this number was before"),
             (false, false, true) => entry(number, "changed: its time is another"),
@@ -164,13 +172,38 @@ pub async fn blame(on: &impl Sql, link: &Link, account: &FoundAccount, found: &F
             Ok(Blame::Row("holds", hold.new.id.0, detail))
         }
         About::Hold(hold) => {
-            if may_be_of(read, hold) && is_followed(on, account, found.key, read).await? {
+            let changed_itself = is_denied_otherwise(on, link, read, hold).await?
+                || (may_be_of(read, hold) && is_followed(on, account, found.key, read).await?);
+            if changed_itself {
                 let detail = format!("changed: the hash of its entry {id} {number} is over another one");
                 return Ok(Blame::Row("holds", hold.new.id.0, detail));
             }
             changed()
         }
     }
+}
+
+/// Whether a hold's other entry is over another hold as well. When that one comes right behind, it does not fit either if
+/// only the hash of this one was changed.
+async fn is_denied_otherwise(on: &impl Sql, link: &Link, entry: &Entry, hold: &Hold) -> Result<bool> {
+    let about = About::Hold(Box::new(hold.clone()));
+    let account = entry.account.0;
+    let placed = (account, hold.created.unix_ms(), hold.created_sequence);
+    let ended = hold.ended.map(|(at, sequence)| (account, at.unix_ms(), sequence));
+    let here = (account, entry.time.unix_ms(), entry.sequence);
+    let Some(other) = std::iter::once(placed).chain(ended).find(|key| *key != here) else { return Ok(false) };
+    let Some(found) = proof::entry_at(on, other).await? else { return Ok(false) };
+    let Some(read) = found.entry.as_ref().filter(|read| read.subject == entry.subject) else {
+        return Ok(false);
+    };
+    let hash = digest(entry, &about).map(|digest| entry.hash_after(&link.hash, &digest));
+    if let Some(hash) = hash
+        && other.2 == here.2.saturating_add(1)
+        && fits(&Link { hash, ..Link::at(entry) }, read, &about)
+    {
+        return Ok(false);
+    }
+    Ok(!told_by_itself(on, &found, &about).await?)
 }
 
 /// Whether an entry has the shape and place of one about this hold, whatever the amounts.
@@ -190,8 +223,7 @@ fn may_be_of(entry: &Entry, hold: &Hold) -> bool {
 pub async fn stands_otherwise(on: &impl Sql, transfer: &Transfer, key: Key) -> Result<bool> {
     let time = transfer.time.unix_ms();
     let new = &transfer.new;
-    for side in
-        [(new.debit.0, time, transfer.debit_sequence), (new.credit.0, time, transfer.credit_sequence)]
+    for side in [(new.debit.0, time, transfer.debit_sequence), (new.credit.0, time, transfer.credit_sequence)]
     {
         if side == key {
             continue;
@@ -203,6 +235,30 @@ pub async fn stands_otherwise(on: &impl Sql, transfer: &Transfer, key: Key) -> R
         }
     }
     Ok(false)
+}
+
+/// Whether one of a transfer's sides, but that at `key`, has an entry about it whose hash is over another one.
+pub async fn is_denied(on: &impl Sql, transfer: &Transfer, key: Key) -> Result<bool> {
+    let (time, new) = (transfer.time.unix_ms(), &transfer.new);
+    let about = About::Transfer(Box::new(transfer.clone()));
+    for side in [(new.debit.0, time, transfer.debit_sequence), (new.credit.0, time, transfer.credit_sequence)]
+    {
+        let Some(found) = proof::entry_at(on, side).await?.filter(|_| side != key) else { continue };
+        let is_about = found.entry.as_ref().is_some_and(|entry| entry.subject.id() == new.id.0);
+        if is_about && !told_by_itself(on, &found, &about).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the first link of an account, its first entry or its balance, is over this row.
+pub async fn begins_with(on: &impl Sql, row: &LedgerAccount, balance: &FoundBalance) -> Result<bool> {
+    let genesis = Link::genesis(row);
+    Ok(match proof::entry_behind(on, (row.id.0, i64::MIN, i64::MIN)).await? {
+        Some(first) => first.entry.as_ref().is_some_and(|entry| fits(&genesis, entry, &first.about)),
+        None => balance.hash == genesis.hash,
+    })
 }
 
 /// Whether the hashes of a hold's entries are over the hold as it is.

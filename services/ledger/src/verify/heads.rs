@@ -33,11 +33,18 @@ impl LedgerVerifier {
                         before.digest = None;
                     }
                     let signed = is_signed(&to_wire(&head), keys);
-                    let whole = before.digest.take().map(|before| digest(head.number, head.time_ms, &before, &entries));
+                    let whole = before
+                        .digest
+                        .take()
+                        .map(|before| digest(head.number, head.time_ms, &before, &entries));
                     if !signed {
                         stretch.found("heads", head.number, "forged: no key of the ledger signed it");
                     } else if whole.is_some_and(|whole| whole != head.digest) {
-                        stretch.found("heads", head.number, "changed: its entries are not those that were signed");
+                        stretch.found(
+                            "heads",
+                            head.number,
+                            "changed: its entries are not those that were signed",
+                        );
                     }
                     before = Before { number: head.number, digest: signed.then_some(head.digest) };
                     stretch.on = Some(Place::Heads(head.number));
@@ -67,7 +74,10 @@ impl LedgerVerifier {
         };
         for head in kept {
             if !is_signed(head, &self.keys) {
-                add(findings, finding(head, "forged: no key of the ledger signed the one that was kept elsewhere"));
+                add(
+                    findings,
+                    finding(head, "forged: no key of the ledger signed the one that was kept elsewhere"),
+                );
                 continue;
             }
             let number = i64::try_from(head.number).unwrap_or(i64::MAX);

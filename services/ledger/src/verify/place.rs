@@ -47,7 +47,9 @@ impl Place {
 
     /// As a token, with whether anything has been found so far.
     pub fn token(self, found: bool) -> String {
-        let id = |name: &str, id: Option<Uuid>| format!("{name}.{}", id.map(|id| id.to_string()).unwrap_or_default());
+        let id = |name: &str, id: Option<Uuid>| {
+            format!("{name}.{}", id.map(|id| id.to_string()).unwrap_or_default())
+        };
         let place = match self {
             Self::Heads(number) => format!("heads.{number}"),
             Self::Accounts(Walk::Start) => "accounts".to_owned(),
@@ -130,7 +132,18 @@ mod tests {
         for (place, found) in places.into_iter().zip([true, false].into_iter().cycle()) {
             assert_eq!(Place::parse(&place.token(found)).unwrap(), (place, found));
         }
-        for wrong in ["", "0", "0.", "2.sums", "sums", "0.heads.x", "0.entries.5.1", "1.transfers.7", "0.sums.0", "0.x."] {
+        for wrong in [
+            "",
+            "0",
+            "0.",
+            "2.sums",
+            "sums",
+            "0.heads.x",
+            "0.entries.5.1",
+            "1.transfers.7",
+            "0.sums.0",
+            "0.x.",
+        ] {
             assert_eq!(Place::parse(wrong).unwrap_err().fields[0].field, "pageToken", "{wrong}");
         }
         let mut place = Some(Place::Heads(0));

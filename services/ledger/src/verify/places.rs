@@ -1,7 +1,7 @@
 //! Transfers and holds from their own side: the entries they name are there. What they say is compared where the entries
 //! are walked through.
 
-use super::diagnose::{is_sound, stands_otherwise};
+use super::diagnose::{is_denied, is_sound, stands_otherwise};
 use super::{LedgerVerifier, Place, Stretch};
 use crate::store::proof::{self, FoundPlaces, Key};
 use beem_database::Sql;
@@ -54,8 +54,14 @@ async fn missing(
 ) -> Result<()> {
     let (account, time, sequence) = place;
     let of = proof::account(on, account).await?;
+    let transfer = if table == "transfers" { proof::transfer(on, id).await? } else { None };
+    // It was changed: that was seen along the entries of its other side.
+    if let Some(transfer) = &transfer
+        && is_denied(on, transfer, place).await?
+    {
+        return Ok(());
+    }
     if of.account.is_none() {
-        let transfer = if table == "transfers" { proof::transfer(on, id).await? } else { None };
         match transfer {
             // Its other side vouches for it.
             Some(transfer) if stands_otherwise(on, &transfer, place).await? => {

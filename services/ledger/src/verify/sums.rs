@@ -32,7 +32,9 @@ impl LedgerVerifier {
         for (currency, sum) in sums {
             match sum {
                 Some(sum) if sum.is_zero() => {}
-                Some(sum) => stretch.found("balances", &currency, format!("do not add up: {sum} minor units too much")),
+                Some(sum) => {
+                    stretch.found("balances", &currency, format!("do not add up: {sum} minor units too much"))
+                }
                 None => stretch.found("balances", &currency, "cannot be added up"),
             }
         }

@@ -71,10 +71,19 @@ impl Committer {
             return jobs.iter().map(|_| failed(fault.clone())).collect();
         }
         tracing::error!(?fault, jobs = jobs.len(), "a group of orders failed, each is tried by itself");
-        let mut outcomes = Vec::with_capacity(jobs.len());
+        let (mut outcomes, mut away) = (Vec::with_capacity(jobs.len()), None);
         for job in jobs {
-            let alone = self.commit(std::slice::from_ref(job)).await;
+            let alone = match &away {
+                None => self.commit(std::slice::from_ref(job)).await,
+                // Each of them would wait in vain.
+                Some(fault) => Err(Fault::clone(fault)),
+            };
             let alone = alone.and_then(|mut one| one.pop().ok_or_else(|| Fault::internal("no outcome")));
+            if let Err(fault) = &alone
+                && fault.code == Code::Unavailable
+            {
+                away = Some(fault.clone());
+            }
             outcomes.push(alone.unwrap_or_else(failed));
         }
         outcomes
@@ -83,7 +92,8 @@ impl Committer {
     async fn commit(&self, jobs: &[Job]) -> Result<Vec<Outcome>> {
         let written = self.db.write(|tx| Box::pin(engine::settle(tx, jobs)));
         let outcomes = timeout(LONGEST_GROUP, written).await;
-        let outcomes = outcomes.unwrap_or_else(|_| Err(Fault::unavailable("a group of orders took too long")))?;
+        let outcomes =
+            outcomes.unwrap_or_else(|_| Err(Fault::unavailable("a group of orders took too long")))?;
         if outcomes.len() == jobs.len() {
             return Ok(outcomes);
         }

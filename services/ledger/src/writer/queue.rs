@@ -93,7 +93,8 @@ impl<'r> Line<'r> {
         }
         let began = Instant::now();
         let (mut here, mut last) = (self.calls.len(), began);
-        while here < expected && last.elapsed() < pause && began.elapsed() < pause.saturating_mul(MOST_PAUSES) {
+        while here < expected && last.elapsed() < pause && began.elapsed() < pause.saturating_mul(MOST_PAUSES)
+        {
             // Not a timer, which would sleep for a millisecond: others get their turn, which is how callers come.
             tokio::task::yield_now().await;
             self.let_in();
@@ -123,9 +124,8 @@ impl<'r> Line<'r> {
         let (mut group, mut taken) = (Group::default(), 0_usize);
         for call in &mut self.calls {
             let before = group.jobs.len();
-            let fits = |job: &Job, taken: usize| {
-                taken == 0 || taken.saturating_add(job.order.steps.len()) <= steps
-            };
+            let fits =
+                |job: &Job, taken: usize| taken == 0 || taken.saturating_add(job.order.steps.len()) <= steps;
             while let Some(job) = call.jobs.next_if(|job| fits(job, taken)) {
                 taken = taken.saturating_add(job.order.steps.len().max(1));
                 group.jobs.push(job);

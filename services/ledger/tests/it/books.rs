@@ -53,7 +53,10 @@ impl Ledger {
             let held = by_holds.get(id).map_or(0, |held| held.reserved);
             assert_eq!(held, sums.reserved, "active holds of {id}");
         }
-        let (moved, transfers) = (self.count("entries WHERE kind NOT IN ('HOLD', 'RELEASE')").await, self.count("transfers").await);
+        let (moved, transfers) = (
+            self.count("entries WHERE kind NOT IN ('HOLD', 'RELEASE')").await,
+            self.count("transfers").await,
+        );
         assert_eq!(moved, 2 * transfers, "entries of transfers");
     }
 
@@ -77,7 +80,9 @@ impl Ledger {
     fn hexed(&self, sql: &str, column: &str) -> String {
         match self.db.backend() {
             beem_database::Backend::Postgres => sql.to_owned(),
-            beem_database::Backend::Sqlite => sql.replace(&format!("CAST({column} AS TEXT)"), &format!("hex({column})")),
+            beem_database::Backend::Sqlite => {
+                sql.replace(&format!("CAST({column} AS TEXT)"), &format!("hex({column})"))
+            }
         }
     }
 }

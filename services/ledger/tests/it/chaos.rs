@@ -5,7 +5,6 @@ use crate::calls::{cause, transfer, wallet_side};
 use crate::rig::{Base, Ledger, Refusal, Reply, Rig};
 use beem_clock::Entropy;
 use beem_ledger::LedgerSettings;
-use beem_link::Link;
 use beem_proto::ledger::v1 as wire;
 use beem_proto::to_timestamp;
 use beem_testkit::postgres::Server;
@@ -24,8 +23,9 @@ const WALLETS: usize = 5;
 const KILLS: u64 = 5;
 /// Cents in every wallet at first.
 const START: i128 = 100_000;
-/// How long one attempt waits.
+/// How long one attempt waits; impatient ones go away in the middle of a commit.
 const WAIT: Duration = Duration::from_millis(1_500);
+const IMPATIENT_MS: u64 = 60;
 /// How long anything that is broken may stay so.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -46,10 +46,26 @@ impl Choices {
 #[derive(Clone, Debug)]
 enum Write {
     /// Linked transfers: from, to, cents.
-    Post { key: String, moves: Vec<(usize, usize, i128)> },
-    Reserve { key: String, wallet: usize, cents: i128, expires: bool },
-    PostHold { key: String, hold: usize, to: usize, cents: i128 },
-    Void { key: String, hold: usize },
+    Post {
+        key: String,
+        moves: Vec<(usize, usize, i128)>,
+    },
+    Reserve {
+        key: String,
+        wallet: usize,
+        cents: i128,
+        expires: bool,
+    },
+    PostHold {
+        key: String,
+        hold: usize,
+        to: usize,
+        cents: i128,
+    },
+    Void {
+        key: String,
+        hold: usize,
+    },
 }
 
 /// What it answered: ids of transfers or of the hold, or the code of a refusal.
@@ -93,7 +109,10 @@ impl Scene {
     fn batches(&self, key: &str, moves: &[(usize, usize, i128)]) -> wire::PostBatchesRequest {
         let transfers = moves.iter().map(|(from, to, cents)| {
             let sides = (wallet_side(&self.wallets[*from]), wallet_side(&self.wallets[*to]));
-            wire::Transfer { cause: Some(cause("chaos", key)), ..transfer(sides.0, sides.1, "USD", &text(*cents)) }
+            wire::Transfer {
+                cause: Some(cause("chaos", key)),
+                ..transfer(sides.0, sides.1, "USD", &text(*cents))
+            }
         });
         wire::PostBatchesRequest { batches: vec![self.rig.batch(key, transfers.collect())] }
     }
@@ -115,7 +134,11 @@ impl Writer {
         while !self.scene.end.load(Ordering::Relaxed) {
             let write = self.choose();
             let (first, gives_up) = (self.choices.below(2) == 0, self.choices.below(3) == 0);
-            let mut told = self.attempt(&write, first).await;
+            let wait = match self.choices.below(3) {
+                0 => Duration::from_millis(3 + self.choices.below(IMPATIENT_MS)),
+                _ => WAIT,
+            };
+            let mut told = self.attempt(&write, first, wait).await;
             if told.is_none() && !gives_up {
                 told = Some(self.persist(&write).await);
             }
@@ -167,15 +190,15 @@ impl Writer {
     }
 
     /// None: it is not known what became of it.
-    async fn attempt(&self, write: &Write, first: bool) -> Option<Told> {
+    async fn attempt(&self, write: &Write, first: bool, wait: Duration) -> Option<Told> {
         let scene = &self.scene;
         let (rig, process) = (&scene.rig, scene.process(first));
-        let link = &process.payments;
+        let at = (process, wait);
         match write {
             Write::Post { key, moves } => {
                 let method = "/beem.ledger.v1.Postings/PostBatches";
                 let reply: Reply<wire::PostBatchesResponse> =
-                    ask(process, link, method, scene.batches(key, moves)).await;
+                    ask(at, method, scene.batches(key, moves)).await;
                 told(reply.map(|answer| answer.body)).map(|told| {
                     let outcome = told?.outcomes.remove(0);
                     if outcome.refused.is_empty() { Ok(outcome.transfer_ids) } else { Err(outcome.refused) }
@@ -183,13 +206,13 @@ impl Writer {
             }
             Write::Reserve { key, wallet, cents, expires } => {
                 // The same for every attempt: an end that depends on now would be another request.
-                let at = 1_800_000_000_000 + i64::from(u32::try_from(*cents).unwrap());
+                let end_ms = 1_800_000_000_000 + i64::from(u32::try_from(*cents).unwrap());
                 let asked = wire::ReserveRequest {
-                    expires_at: expires.then(|| to_timestamp(at)),
+                    expires_at: expires.then(|| to_timestamp(end_ms)),
                     ..rig.reserving(key, &scene.wallets[*wallet], &text(*cents))
                 };
                 let method = "/beem.ledger.v1.Postings/Reserve";
-                hold_told(ask(process, link, method, asked).await)
+                hold_told(ask(at, method, asked).await)
             }
             Write::PostHold { key, hold, to, cents } => {
                 let asked = wire::PostHoldRequest {
@@ -197,11 +220,11 @@ impl Writer {
                     credit: Some(wallet_side(&scene.wallets[*to])),
                     ..rig.posting(key, &self.holds[*hold].id)
                 };
-                hold_told(ask(process, link, "/beem.ledger.v1.Postings/PostHold", asked).await)
+                hold_told(ask(at, "/beem.ledger.v1.Postings/PostHold", asked).await)
             }
             Write::Void { key, hold } => {
                 let asked = rig.voiding(key, &self.holds[*hold].id);
-                hold_told(ask(process, link, "/beem.ledger.v1.Postings/VoidHold", asked).await)
+                hold_told(ask(at, "/beem.ledger.v1.Postings/VoidHold", asked).await)
             }
         }
     }
@@ -209,7 +232,7 @@ impl Writer {
     async fn persist(&self, write: &Write) -> Told {
         let began = Instant::now();
         for first in [true, false].into_iter().cycle() {
-            if let Some(told) = self.attempt(write, first).await {
+            if let Some(told) = self.attempt(write, first, WAIT).await {
                 return told;
             }
             assert!(began.elapsed() < PATIENCE, "{write:?}: not known in time");
@@ -219,12 +242,12 @@ impl Writer {
     }
 }
 
-async fn ask<Q, A>(process: &Ledger, link: &Link, method: &'static str, asked: Q) -> Reply<A>
+async fn ask<Q, A>((process, wait): (&Ledger, Duration), method: &'static str, asked: Q) -> Reply<A>
 where
     Q: Message + Clone + 'static,
     A: Message + Default + 'static,
 {
-    process.impatient(link, method, asked, WAIT).await
+    process.impatient(&process.payments, method, asked, wait).await
 }
 
 /// Certain, or None. What fails for a reason of ours is a bug even while PostgreSQL is away.
@@ -324,7 +347,10 @@ async fn as_told(scene: &Scene, writers: &[Writer]) {
         let mut keys: BTreeMap<&str, (&Write, Option<&Told>)> = BTreeMap::new();
         for (write, told) in &writer.written {
             let (_, known) = keys.entry(key(write)).or_insert((write, None));
-            assert!(known.is_none() || told.is_none() || *known == told.as_ref(), "{write:?}: {known:?}, {told:?}");
+            assert!(
+                known.is_none() || told.is_none() || *known == told.as_ref(),
+                "{write:?}: {known:?}, {told:?}"
+            );
             *known = known.or(told.as_ref());
         }
         for (write, told) in keys.into_values() {
@@ -336,7 +362,9 @@ async fn as_told(scene: &Scene, writers: &[Writer]) {
                     match told {
                         Some(Ok(ids)) => assert_eq!((there, ids.len()), (moves.len(), moves.len()), "{key}"),
                         Some(Err(_)) => assert_eq!(there, 0, "{key} was refused"),
-                        None => assert!(there == 0 || there == moves.len(), "{key} is there in part: {there}"),
+                        None => {
+                            assert!(there == 0 || there == moves.len(), "{key} is there in part: {there}")
+                        }
                     }
                     if there > 0 {
                         for (from, to, cents) in moves {

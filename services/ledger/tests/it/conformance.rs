@@ -9,8 +9,8 @@ use beem_database::{Database, ErrorKind, Sql as _, kind_of};
 use beem_fault::{Code, Result};
 use beem_ids::{HoldId, LedgerAccountId, TransferId};
 use beem_ledger::domain::{
-    Balance, Book, Changes, Counterpart, Entry, EntryKind, Hold, HoldEnd, HoldState, Kind, NewTransfer, Order, Step,
-    Subject, Transfer,
+    Balance, Book, Changes, Counterpart, Entry, EntryKind, Hold, HoldEnd, HoldState, Kind, NewTransfer,
+    Order, Step, Subject, Transfer,
 };
 use beem_ledger::store::{accounts, bulk};
 use beem_money::{Amount, CurrencyCode, Rate};
@@ -96,10 +96,8 @@ async fn transfers(db: &Database) -> Vec<Transfer> {
         let counter = accounts::currency_or_none(row, "counter_currency")?;
         let counter_amount = accounts::amount_or_none(row, "counter_amount")?;
         let rate = accounts::text_or_none(row, "rate")?;
-        let counterpart = counter.zip(counter_amount).zip(rate).map(|((currency, amount), rate)| Counterpart {
-            currency,
-            amount,
-            rate: Rate::parse(&rate).unwrap(),
+        let counterpart = counter.zip(counter_amount).zip(rate).map(|((currency, amount), rate)| {
+            Counterpart { currency, amount, rate: Rate::parse(&rate).unwrap() }
         });
         Ok(Transfer {
             new: NewTransfer {
@@ -216,7 +214,8 @@ async fn a_thousand_transfers_between_two_thousand_accounts(books: Books) {
         wallets.extend(futures::future::join_all(opened).await);
     }
     let (from, to) = wallets.split_at(1000);
-    let steps = |pairs: Vec<NewTransfer>| Order { owner, steps: pairs.into_iter().map(Step::Transfer).collect() };
+    let steps =
+        |pairs: Vec<NewTransfer>| Order { owner, steps: pairs.into_iter().map(Step::Transfer).collect() };
     carry_out(&db, &steps(from.iter().map(|wallet| transfer(source(), *wallet, 7)).collect())).await.unwrap();
     let pairs = from.iter().zip(to).map(|(from, to)| transfer(*from, *to, 5)).collect();
     carry_out(&db, &steps(pairs)).await.unwrap();
@@ -308,7 +307,10 @@ async fn a_refused_order_does_not_use_up_a_transfer(books: Books) {
     let db = books.sandbox().await;
     let owner = account_id();
     let wallet = open_wallet(&db, owner, usd()).await;
-    let give = NewTransfer { id: NewTransfer::draw_id(db.clock().now(), &Entropy::System), ..transfer(wallet, source(), 5) };
+    let give = NewTransfer {
+        id: NewTransfer::draw_id(db.clock().now(), &Entropy::System),
+        ..transfer(wallet, source(), 5)
+    };
     let order = Order { owner, steps: vec![Step::Transfer(give)] };
     assert_eq!(carry_out(&db, &order).await.unwrap_err().code, Code::InsufficientFunds);
     fund(&db, owner, wallet, 5).await;
@@ -318,4 +320,3 @@ async fn a_refused_order_does_not_use_up_a_transfer(books: Books) {
     assert_eq!(carry_out(&db, &order).await.unwrap_err().code, Code::Internal);
     assert_eq!(balance(&db, wallet).await.total, amount(5));
 }
-

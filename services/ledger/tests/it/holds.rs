@@ -20,12 +20,14 @@ crate::on_both!(
     a_thousand_holds_expire_in_batches,
     what_is_wrong_with_a_request_is_named,
     holds_of_others_do_not_exist,
+    the_hold_of_a_payout_is_not_posted_as_another_one,
 );
 
 async fn row_02_every_write_of_a_hold_twice_under_its_key(rig: Rig) {
     let wallet = rig.funded("USD", "100.00").await;
     let reserve = rig.reserving("r", &wallet, "60.00");
-    let (first, again) = (rig.reserve(reserve.clone()).await.unwrap(), rig.reserve(reserve.clone()).await.unwrap());
+    let (first, again) =
+        (rig.reserve(reserve.clone()).await.unwrap(), rig.reserve(reserve.clone()).await.unwrap());
     assert_eq!((&first.body, first.replayed, again.replayed), (&again.body, false, true));
     assert_eq!(rig.balance(&wallet).await, ["100.00", "60.00", "40.00"]);
     let hold = first.body.id.clone();
@@ -128,11 +130,14 @@ async fn row_10_posted_and_voided_by_twenty_at_once(rig: Rig) {
         .await;
         let asked = wire::ReadHoldRequest { account_id: rig.account(), hold_id: hold };
         let state = rig.read_hold(asked).await.unwrap().body.state;
-        let ended: Vec<_> = ends.iter().filter_map(|end| end.as_ref().ok()).map(|end| &end.body.state).collect();
+        let ended: Vec<_> =
+            ends.iter().filter_map(|end| end.as_ref().ok()).map(|end| &end.body.state).collect();
         assert!(ended.iter().all(|ended| **ended == state), "{ended:?} {state}");
         // Voiding what is voided is harmless; posting is done by one.
         assert_eq!(ended.len(), if state == "POSTED" { 1 } else { 10 });
-        assert!(ends.iter().filter_map(|end| end.as_ref().err()).all(|refused| refused.code() == "hold-ended"));
+        assert!(
+            ends.iter().filter_map(|end| end.as_ref().err()).all(|refused| refused.code() == "hold-ended")
+        );
     }
     rig.assert_books().await;
 }
@@ -152,10 +157,14 @@ async fn part_of_a_hold_is_posted_and_the_rest_given_back(rig: Rig) {
         ..rig.posting("p3", &hold)
     };
     let posted = rig.post_hold(post).await.unwrap().body;
-    assert_eq!((posted.state.as_str(), posted.amount.as_str(), posted.posted.as_str()), ("POSTED", "60.00", "25.50"));
+    assert_eq!(
+        (posted.state.as_str(), posted.amount.as_str(), posted.posted.as_str()),
+        ("POSTED", "60.00", "25.50")
+    );
     assert_eq!(rig.balance(&wallet).await, ["74.50", "0.00", "74.50"]);
     assert_eq!(rig.balance(&to).await[0], "25.50");
-    let of = format!("transfers WHERE kind = 'PAYMENT_OUT' AND reference = 'a hold' AND cause_id = '{}'", "r");
+    let of =
+        format!("transfers WHERE kind = 'PAYMENT_OUT' AND reference = 'a hold' AND cause_id = '{}'", "r");
     assert_eq!(rig.count(&of).await, 1);
     rig.assert_books().await;
 }
@@ -255,7 +264,8 @@ async fn holds_of_others_do_not_exist(rig: Rig) {
     let wallet = rig.funded("USD", "100.00").await;
     let hold = rig.reserve(rig.reserving("r", &wallet, "1.00")).await.unwrap().body.id;
     let stranger = rig.stranger().account.to_string();
-    let reserve = wire::ReserveRequest { account_id: stranger.clone(), ..rig.reserving("s", &wallet, "1.00") };
+    let reserve =
+        wire::ReserveRequest { account_id: stranger.clone(), ..rig.reserving("s", &wallet, "1.00") };
     assert_eq!(rig.reserve(reserve).await.unwrap_err().code(), "not-found");
     let post = wire::PostHoldRequest { account_id: stranger.clone(), ..rig.posting("p", &hold) };
     assert_eq!(rig.post_hold(post).await.unwrap_err().code(), "not-found");
@@ -265,6 +275,28 @@ async fn holds_of_others_do_not_exist(rig: Rig) {
     assert_eq!(rig.read_hold(read).await.unwrap_err().code(), "not-found");
     let read = wire::ReadHoldRequest { account_id: rig.account(), hold_id: "x".into() };
     assert_eq!(rig.read_hold(read).await.unwrap_err().code(), "not-found");
+}
+
+/// Its plan says where the money goes; posted past it, the payout would look as if it were still to come.
+async fn the_hold_of_a_payout_is_not_posted_as_another_one(rig: Rig) {
+    let wallet = rig.funded("USD", "100.00").await;
+    let asked = wire::ReserveOutboundRequest {
+        effect_key: "out".into(),
+        account_id: rig.account(),
+        wallet_id: wallet.clone(),
+        network: "ethereum".into(),
+        pay: Some(wire::Money { currency: "USDC".into(), amount: "10".into() }),
+        fee_payer: "MERCHANT".into(),
+        base_currency: "EUR".into(),
+        cause: Some(crate::calls::cause("payment", "1")),
+        ..wire::ReserveOutboundRequest::default()
+    };
+    let hold = rig.reserve_outbound(asked).await.unwrap().body.hold_id;
+    let refused = rig.post_hold(rig.posting("p", &hold)).await.unwrap_err();
+    assert_eq!((refused.code(), refused.fields()), ("validation-failed", vec!["holdId"]));
+    assert_eq!(rig.void_hold(rig.voiding("v", &hold)).await.unwrap().body.state, "VOIDED");
+    assert_eq!(rig.balance(&wallet).await, ["100.00", "0.00", "100.00"]);
+    rig.assert_books().await;
 }
 
 async fn settled(rig: &Rig, of: &str, wanted: i64) {

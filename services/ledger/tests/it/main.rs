@@ -14,13 +14,18 @@ mod calls;
 mod rig;
 
 mod chaos;
+mod conformance;
 mod credits;
 mod export;
+mod heads;
 mod holds;
+mod model;
 mod outbounds;
 mod postings;
+mod quotes;
 mod rates;
 mod settlements;
+mod tampering;
 mod transactions;
 mod wallets;
 mod writer;

@@ -5,8 +5,8 @@ mod at_once;
 mod plain;
 
 use crate::conformance::books::{
-    Base, Books, account_id, amount, balances, cause, conserved, draw_transfer, hold, open_wallet, source, summed,
-    transfer, usd,
+    Base, Books, account_id, amount, balances, cause, conserved, draw_transfer, hold, open_wallet, source,
+    summed, transfer, usd,
 };
 use crate::conformance::on_both_books;
 use beem_clock::Moment;
@@ -141,7 +141,8 @@ impl Story {
         let fees = Purpose::Fees.id(usd(), "");
         let liquidity = Purpose::Liquidity.id(usd(), "");
         let elsewhere = [open_wallet(db, owner, eur).await, open_wallet(db, account_id(), usd()).await];
-        let rest = [source(), fees, liquidity, elsewhere[0], elsewhere[1], LedgerAccountId(draw_transfer().0)];
+        let rest =
+            [source(), fees, liquidity, elsewhere[0], elsewhere[1], LedgerAccountId(draw_transfer().0)];
         places[WALLETS..].copy_from_slice(&rest);
         let purse = |balance: beem_ledger::domain::Balance| {
             let (total, reserved) = (balance.total.minor(), balance.reserved.minor());
@@ -235,7 +236,8 @@ impl Story {
         let mut ids: Vec<_> = self.holds.iter().map(|held| held.id).collect();
         ids.sort_unstable();
         let ids = &ids;
-        let holds = db.write(|tx| Box::pin(async move { bulk::of(tx).lock_holds(tx, ids).await })).await.unwrap();
+        let holds =
+            db.write(|tx| Box::pin(async move { bulk::of(tx).lock_holds(tx, ids).await })).await.unwrap();
         assert_eq!(holds.len(), self.plain.holds.len());
         for hold in holds {
             let plain = &self.plain.holds[&hold.new.id];

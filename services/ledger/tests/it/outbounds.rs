@@ -69,7 +69,10 @@ async fn the_merchant_pays_the_fee_and_gets_the_rest_back(rig: Rig) {
     let held = rig.reserve_outbound(payout(&rig, "a", &wallet, "100", ("USDC", "5"))).await.unwrap().body;
     assert_eq!((held.state.as_str(), held.rate.as_str()), ("ACTIVE", "1"));
     assert_eq!((amount(&held.wallet_amount), amount(&held.pay)), ("105.000000", "100.000000"));
-    assert_eq!((amount(&held.fee_cap), amount(&held.fee), amount(&held.debited)), ("5.000000", "none", "none"));
+    assert_eq!(
+        (amount(&held.fee_cap), amount(&held.fee), amount(&held.debited)),
+        ("5.000000", "none", "none")
+    );
     // 105 / 1.08 is 97.22…
     assert_eq!(held.base_amount, Some(money("EUR", "97.23")));
     assert_eq!(rig.balance(&wallet).await, ["1000.000000", "105.000000", "895.000000"]);
@@ -316,7 +319,9 @@ async fn row_22_a_payout_that_was_changed_is_not_posted(rig: Rig) {
     let wallet = rig.funded("USDC", "1000").await;
     let held = rig.reserve_outbound(payout(&rig, "a", &wallet, "100", ("USDC", "5"))).await.unwrap().body;
     let paid = post(&rig, "b", &held.hold_id, "50");
-    for change in ["fee_cap = '500000000'", "pay_amount = '1'", "network = 'polygon'", "fee_payer = 'RECIPIENT'"] {
+    for change in
+        ["fee_cap = '500000000'", "pay_amount = '1'", "network = 'polygon'", "fee_payer = 'RECIPIENT'"]
+    {
         let column = change.split(' ').next().unwrap();
         rig.tamper("CREATE TABLE kept AS SELECT * FROM outbounds").await;
         rig.tamper(&format!("UPDATE outbounds SET {change}")).await;
@@ -364,6 +369,8 @@ async fn row_22_a_promised_rate_that_does_not_hold_lets_nothing_out(rig: Rig) {
         let refusal = rig.reserve_outbound(asked(key, lock)).await.unwrap_err();
         assert_eq!((refusal.code(), refusal.fields()), ("validation-failed", vec!["rateLockId"]));
     }
+    rig.tamper("UPDATE rate_locks SET expires_ms = expires_ms + 60000").await;
+    assert_eq!(rig.reserve_outbound(asked("g", &lock)).await.unwrap_err().code(), "internal");
     assert_eq!(rig.count("outbounds").await, 1);
     rig.assert_books().await;
 }
@@ -371,7 +378,8 @@ async fn row_22_a_promised_rate_that_does_not_hold_lets_nothing_out(rig: Rig) {
 async fn a_voided_payout_is_not_posted(rig: Rig) {
     let wallet = rig.funded("USDC", "1000").await;
     let reserve = |key: &'static str| rig.reserve_outbound(payout(&rig, key, &wallet, "100", ("USDC", "5")));
-    let (voided, posted) = (reserve("a").await.unwrap().body.hold_id, reserve("b").await.unwrap().body.hold_id);
+    let (voided, posted) =
+        (reserve("a").await.unwrap().body.hold_id, reserve("b").await.unwrap().body.hold_id);
     rig.void_hold(rig.voiding("c", &voided)).await.unwrap();
     let refusal = rig.post_outbound(post(&rig, "d", &voided, "1")).await.unwrap_err();
     assert_eq!((refusal.code(), refusal.replayed), ("hold-ended", false));
@@ -417,7 +425,11 @@ async fn wrong_data_is_refused_and_holds_nothing(rig: Rig) {
         ("currency-unknown", "baseCurrency", with(&|a| a.base_currency = String::new())),
         ("validation-failed", "reference", with(&|a| a.reference = "x".repeat(201))),
         ("validation-failed", "cause", with(&|a| a.cause = None)),
-        ("validation-failed", "pay.amount", with(&|a| a.pay = Some(money("USDC", "170141183460469231731687303715884")))),
+        (
+            "validation-failed",
+            "pay.amount",
+            with(&|a| a.pay = Some(money("USDC", "170141183460469231731687303715884"))),
+        ),
     ];
     for (code, field, asked) in cases {
         let refusal = rig.reserve_outbound(asked).await.unwrap_err();

@@ -15,6 +15,7 @@ crate::on_both!(
     row_05_the_same_key_twice_in_one_batch,
     row_06_refused_for_funds_stays_refused_under_its_key,
     row_07_an_internal_error_does_not_burn_the_key,
+    row_08_an_order_that_broke_off_leaves_nothing,
     row_18_amounts_are_exact_or_refused,
     row_20_what_was_answered_is_there_at_once_and_everywhere,
     twenty_clients_spend_one_wallet_at_once,
@@ -80,7 +81,8 @@ async fn row_04_twenty_first_uses_of_one_key_at_once_have_one_effect(rig: Rig) {
         process.post_batches(asked.clone())
     }))
     .await;
-    let outcomes: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().body.outcomes[0].clone()).collect();
+    let outcomes: Vec<_> =
+        answers.into_iter().map(|answer| answer.unwrap().body.outcomes[0].clone()).collect();
     assert_eq!(outcomes.iter().filter(|outcome| !outcome.replayed).count(), 1);
     let ids: BTreeSet<_> = outcomes.iter().map(|outcome| outcome.transfer_ids.clone()).collect();
     assert_eq!((ids.len(), rig.balance(&wallet).await[0].as_str()), (1, "93.00"));
@@ -106,7 +108,10 @@ async fn row_06_refused_for_funds_stays_refused_under_its_key(rig: Rig) {
     assert_eq!((refused.refused.as_str(), refused.replayed), ("insufficient-funds", false));
     rig.credit(&wallet, "100.00").await;
     let late = rig.post("a", batch.clone()).await;
-    assert_eq!((late.refused.as_str(), late.replayed, late.transfer_ids.len()), ("insufficient-funds", true, 0));
+    assert_eq!(
+        (late.refused.as_str(), late.replayed, late.transfer_ids.len()),
+        ("insufficient-funds", true, 0)
+    );
     assert_eq!(late.detail, refused.detail);
     assert_eq!(rig.balance(&wallet).await[0], "100.00");
     assert_eq!(rig.post("b", batch).await.refused, "");
@@ -124,6 +129,21 @@ async fn row_07_an_internal_error_does_not_burn_the_key(rig: Rig) {
     let outcome = rig.post_batches(asked).await.unwrap().body.outcomes[0].clone();
     assert_eq!((outcome.refused.as_str(), outcome.replayed), ("", false));
     assert_eq!(rig.balance(&wallet).await[0], "6.00");
+    rig.assert_books().await;
+}
+
+/// The balance is the last that is written of an order, behind its transfers and entries.
+async fn row_08_an_order_that_broke_off_leaves_nothing(rig: Rig) {
+    let (from, to) = (rig.funded("USD", "10.00").await, rig.wallet("USD").await);
+    let batch = rig.batch("a", vec![transfer(wallet_side(&from), wallet_side(&to), "USD", "3.00"); 3]);
+    let tables = ["transfers", "entries", "effects", "balances WHERE sequence > 0"];
+    let before = join_all(tables.map(|table| rig.count(table))).await;
+    rig.refuse_changes(&to, true).await;
+    let broken = rig.post_batches(wire::PostBatchesRequest { batches: vec![batch] }).await;
+    assert_eq!(broken.unwrap_err().code(), "internal");
+    let mut rig = rig;
+    rig.restart().await;
+    assert_eq!(join_all(tables.map(|table| rig.count(table))).await, before);
     rig.assert_books().await;
 }
 
@@ -145,7 +165,10 @@ async fn row_18_amounts_are_exact_or_refused(rig: Rig) {
     let most = "170141183460469231731.687303715884105727";
     for _ in 0..2 {
         let outcome = rig.post("most", into("ETH", most)).await;
-        assert_eq!((outcome.refused.as_str(), rig.balance(&coin).await[0].as_str()), ("validation-failed", digits));
+        assert_eq!(
+            (outcome.refused.as_str(), rig.balance(&coin).await[0].as_str()),
+            ("validation-failed", digits)
+        );
     }
     let currency = rig.post("currency", into("USD", "1.00")).await;
     assert_eq!(currency.refused, "validation-failed", "{}", currency.detail);
@@ -174,7 +197,8 @@ async fn twenty_clients_spend_one_wallet_at_once(rig: Rig) {
         process.post_batches(wire::PostBatchesRequest { batches: vec![batch] })
     }))
     .await;
-    let refused: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().body.outcomes[0].refused.clone()).collect();
+    let refused: Vec<_> =
+        answers.into_iter().map(|answer| answer.unwrap().body.outcomes[0].refused.clone()).collect();
     assert_eq!(refused.iter().filter(|code| code.is_empty()).count(), 11);
     assert_eq!(refused.iter().filter(|code| *code == "insufficient-funds").count(), 9);
     assert_eq!(rig.balance(&wallet).await[0], "1.00");
@@ -183,7 +207,9 @@ async fn twenty_clients_spend_one_wallet_at_once(rig: Rig) {
 
 async fn a_refused_batch_does_not_refuse_its_neighbours(rig: Rig) {
     let wallet = rig.funded("USD", "10.00").await;
-    let of = |key: &str, amount| rig.batch(key, vec![transfer(wallet_side(&wallet), system("FEES"), "USD", amount)]);
+    let of = |key: &str, amount| {
+        rig.batch(key, vec![transfer(wallet_side(&wallet), system("FEES"), "USD", amount)])
+    };
     let gone = rig.batch("gone", vec![transfer(wallet_side(&rig.account()), system("FEES"), "USD", "1.00")]);
     let batches = vec![of("a", "4.00"), of("b", "7.00"), of("c", "0"), gone, of("d", "6.00")];
     let answer = rig.post_batches(wire::PostBatchesRequest { batches }).await.unwrap().body.outcomes;
@@ -223,7 +249,9 @@ async fn a_malformed_batch_is_refused_by_itself(rig: Rig) {
         assert!(answer[1].detail.starts_with(&at), "{at} {}", answer[1].detail);
     }
     let nobody = wire::Batch { account_id: "nobody".into(), ..rig.batch("wrong", vec![good()]) };
-    for (batch, at) in [(nobody, "batches[0].accountId:"), (rig.batch("wrong", vec![]), "batches[0].transfers:")] {
+    for (batch, at) in
+        [(nobody, "batches[0].accountId:"), (rig.batch("wrong", vec![]), "batches[0].transfers:")]
+    {
         let answer = rig.post_batches(wire::PostBatchesRequest { batches: vec![batch] }).await.unwrap().body;
         assert!(answer.outcomes[0].detail.starts_with(at), "{}", answer.outcomes[0].detail);
     }

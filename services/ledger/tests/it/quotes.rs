@@ -93,8 +93,7 @@ async fn an_amount_in_or_an_amount_out(rig: Rig) {
         (money(&received.amount_in), money(&received.amount_out)),
         (("USD", "100.00"), ("EUR", "92.59"))
     );
-    // Nothing is reserved.
-    assert_eq!(rig.balance(&usd).await, ["500.00", "0.00", "500.00"]);
+    assert_eq!(rig.balance(&usd).await, ["500.00", "0.00", "500.00"], "nothing is reserved");
     for (n, id) in [(1, &given.id), (2, &received.id)] {
         let done = accept(&rig, id).await.unwrap();
         assert_eq!((done.status.as_str(), get(&rig, id).await), ("EXECUTED", done.clone()));
@@ -291,7 +290,6 @@ async fn liquidity_ends_at_its_floor_in_a_live_installation(rig: Rig) {
     assert_eq!(refusal.code(), "insufficient-funds");
     assert!(!refusal.fault.detail.contains("wallet"), "{}", refusal.fault.detail);
     assert_eq!(rig.balance(&usdc).await[0], "100.000000");
-    // What comes back can be given again.
     let back = quote(&rig, &eur, &usdc, "1").await;
     accept(&rig, &back.id).await.unwrap();
     accept(&rig, &two.id).await.unwrap();
@@ -415,7 +413,6 @@ async fn a_quote_changed_by_hand_moves_nothing(rig: Rig) {
     // Row 7: that burned no key.
     assert_eq!(rig.tamper("UPDATE quotes SET amount_out = '925'").await, 1);
     assert_eq!(accept_as(&rig, &rig.owner, "e", &id).await.unwrap().body.status, "EXECUTED");
-    // Neither does it become pending again by hand: its row names its transfers, which verification looks for.
     assert_eq!(rig.balance(&eur).await[0], "9.25");
 }
 

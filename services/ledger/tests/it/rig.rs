@@ -5,7 +5,8 @@
 use beem_authz::{AuthzDeps, AuthzSettings};
 use beem_cache::StandingCache;
 use beem_caller::{
-    Actor, ActorKey, AuthenticatedBy, Issuers, Opener, PrincipalKind, Sealer, ServiceIdentity, Subject, metadata,
+    Actor, ActorKey, AuthenticatedBy, Issuers, Opener, PrincipalKind, Sealer, ServiceIdentity, Subject,
+    metadata,
 };
 use beem_clock::{Clock, Entropy, Moment};
 use beem_database::{Backend, Database, DatabaseSettings, Sql as _};
@@ -258,7 +259,8 @@ impl Ledger {
         };
         let service = beem_ledger::build(settings.clone(), deps).await?;
         let (service, tasks) = behind_guard(service, clock);
-        let link = |name| Link::local("ledger", service.clone(), service_identity(name, clock), Telemetry::off());
+        let link =
+            |name| Link::local("ledger", service.clone(), service_identity(name, clock), Telemetry::off());
         let ledger = Self {
             db,
             telemetry,
@@ -295,7 +297,13 @@ impl Ledger {
     }
 
     /// The same by a caller who waits no longer than this.
-    pub async fn impatient<Q, A>(&self, link: &Link, method: &'static str, asked: Q, wait: Duration) -> Reply<A>
+    pub async fn impatient<Q, A>(
+        &self,
+        link: &Link,
+        method: &'static str,
+        asked: Q,
+        wait: Duration,
+    ) -> Reply<A>
     where
         Q: Message + Clone + 'static,
         A: Message + Default + 'static,

@@ -16,7 +16,8 @@ const SOON: Duration = Duration::from_secs(30);
 
 crate::on_both!(
     callers_who_come_together_are_committed_together,
-    a_lost_answer_is_given_again,
+    callers_who_keep_coming_share_groups_and_a_lone_one_does_not_wait,
+    row_01_a_lost_answer_is_given_again,
     whose_deadline_passes_before_its_turn_has_done_nothing,
     a_caller_who_goes_away_does_not_undo_its_order,
     one_bad_order_fails_alone,
@@ -59,7 +60,38 @@ async fn callers_who_come_together_are_committed_together(rig: Rig) {
     rig.assert_books().await;
 }
 
-async fn a_lost_answer_is_given_again(rig: Rig) {
+/// As each is answered and comes again, they must not fall apart into small groups.
+async fn callers_who_keep_coming_share_groups_and_a_lone_one_does_not_wait(rig: Rig) {
+    const CALLERS: u64 = 64;
+    const ROUNDS: u64 = 10;
+    let wallet = rig.funded("USD", "1000.00").await;
+    let (before, rig) = (groups(&rig.ledger), Arc::new(rig));
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|i| {
+            let (rig, wallet) = (Arc::clone(&rig), wallet.clone());
+            beem_runtime::spawn(async move {
+                for n in 0..ROUNDS {
+                    let asked = spend(&rig, &format!("k{i}-{n}"), &wallet, "1.00");
+                    assert_eq!(only(rig.post_batches(asked).await).unwrap().refused, "");
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let together = groups(&rig.ledger) - before;
+    // About a dozen on an idle machine.
+    assert!(together <= CALLERS * ROUNDS / 4, "{} orders in {together} groups", CALLERS * ROUNDS);
+    let before = groups(&rig.ledger);
+    for n in 0..ROUNDS {
+        rig.post_batches(spend(&rig, &format!("lone-{n}"), &wallet, "1.00")).await.unwrap();
+    }
+    assert_eq!(groups(&rig.ledger) - before, ROUNDS);
+    rig.assert_books().await;
+}
+
+async fn row_01_a_lost_answer_is_given_again(rig: Rig) {
     let wallet = rig.funded("USD", "10.00").await;
     let locked = rig.another().await.lock().await;
     let asked = spend(&rig, "k", &wallet, "4.00");
@@ -126,7 +158,10 @@ async fn one_bad_order_fails_alone(rig: Rig) {
     rig.refuse_changes(&bad, false).await;
     let outcome = only(rig.post_batches(spend(&rig, "k5", &bad, "1.00")).await).unwrap();
     assert_eq!((outcome.refused.as_str(), outcome.replayed), ("", false));
-    assert_eq!((rig.balance(&good).await[0].as_str(), rig.balance(&bad).await[0].as_str()), ("91.00", "99.00"));
+    assert_eq!(
+        (rig.balance(&good).await[0].as_str(), rig.balance(&bad).await[0].as_str()),
+        ("91.00", "99.00")
+    );
     rig.assert_books().await;
 }
 
@@ -166,7 +201,8 @@ async fn a_call_larger_than_a_group_spans_several(rig: Rig) {
     let mut batches: Vec<_> = (0..100).map(|i| of(&format!("k{}", i % 90), 1 + i % 90 % 4)).collect();
     batches.insert(50, of("large", 30));
     let before = groups(&small);
-    let answer = small.post_batches(wire::PostBatchesRequest { batches: batches.clone() }).await.unwrap().body;
+    let answer =
+        small.post_batches(wire::PostBatchesRequest { batches: batches.clone() }).await.unwrap().body;
     assert!(groups(&small) - before > 30);
     for (batch, outcome) in batches.iter().zip(&answer.outcomes) {
         assert_eq!((outcome.refused.as_str(), outcome.transfer_ids.len()), ("", batch.transfers.len()));

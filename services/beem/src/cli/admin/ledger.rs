@@ -158,7 +158,7 @@ async fn offline(settings: &Settings, kept: &[LedgerHead]) -> Result<Verdict> {
         bail!("{} is no data directory of an installation", settings.data_dir.display());
     }
     let dir = DataDir::open(&settings.data_dir)?;
-    let key = keys::read_ledger_key(&dir.file(keys::LEDGER_FILE))?;
+    let key = keys::read_lasting_key(&dir.file(keys::LEDGER_FILE))?;
     let keys = settings.ledger.keys(&key)?;
     let database = DatabaseSettings::at(format!("sqlite:{}", file.display()));
     let database = Database::connect(&database, Clock::System, Entropy::System).await?;

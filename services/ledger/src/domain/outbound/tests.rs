@@ -28,11 +28,7 @@ fn hold(outbound: &Outbound) -> NewHold {
 }
 
 /// A payout as ReserveOutbound fixes it; none when it cannot be priced.
-fn outbound(
-    pay: (&Terms<'_>, Amount),
-    fee: (&Terms<'_>, Amount),
-    fee_payer: FeePayer,
-) -> Option<Outbound> {
+fn outbound(pay: (&Terms<'_>, Amount), fee: (&Terms<'_>, Amount), fee_payer: FeePayer) -> Option<Outbound> {
     let pay_leg = leg(pay.0, pay.1)?;
     let merchant = fee_payer == FeePayer::Merchant && fee.1.is_positive();
     let fee_leg = if merchant { leg(fee.0, fee.1)? } else { None };
@@ -119,8 +115,7 @@ proptest! {
 fn a_fee_above_the_cap_is_refused() {
     let currencies = Currencies::built_in();
     let usdc = currencies.get("USDC".parse().unwrap()).unwrap();
-    let terms =
-        Terms { from: usdc, to: usdc, mid: Rate::ONE, spread_millionths: 0, fee_millionths: 0 };
+    let terms = Terms { from: usdc, to: usdc, mid: Rate::ONE, spread_millionths: 0, fee_millionths: 0 };
     let (pay, cap) = (Amount::from_minor(100), Amount::from_minor(10));
     let outbound = outbound((&terms, pay), (&terms, cap), FeePayer::Merchant).unwrap();
     assert_eq!(outbound.held, Amount::from_minor(110));

@@ -43,8 +43,8 @@ struct Wanted {
 }
 
 /// Opens those system accounts of the registry that are not there, and sets the limits: fees, spreads, remainders and
-/// deposits in suspense never fall below zero; clearing and liquidity go down to the overdraft in a live installation, and
-/// without limit in a sandbox. A limit that is raised stops at what is available now. Processes that start at the same
+/// deposits in suspense never fall below zero; liquidity goes down to the overdraft in a live installation, and without limit
+/// in a sandbox; clearing has none, since what a chain has done is a fact that no limit of ours may leave unbooked. A limit that is raised stops at what is available now. Processes that start at the same
 /// time open each account once.
 ///
 /// # Errors
@@ -93,8 +93,8 @@ fn wanted(currency: &Currency, overdraft: Option<Amount>, environment: Environme
     let live = environment == Environment::Live;
     let overdraft = overdraft.unwrap_or(currency.overdraft).checked_neg().filter(|_| live);
     let floor = |purpose| match purpose {
-        Purpose::Clearing | Purpose::Liquidity => overdraft,
-        Purpose::Gas | Purpose::Sandbox => None,
+        Purpose::Liquidity => overdraft,
+        Purpose::Clearing | Purpose::Gas | Purpose::Sandbox => None,
         Purpose::Wallet | Purpose::Fees | Purpose::Spread | Purpose::Rounding | Purpose::Suspense => {
             Some(Amount::ZERO)
         }
@@ -184,7 +184,9 @@ async fn balances(tx: &Tx<'_>, ids: &[LedgerAccountId]) -> Result<Vec<Balance>> 
     let ids = ids.iter().map(|id| id.0);
     let rows = match tx.backend() {
         Backend::Postgres => {
-            let sql = format!("SELECT {BALANCE_COLUMNS} FROM balances b WHERE b.ledger_account_id = ANY($1::uuid[])");
+            let sql = format!(
+                "SELECT {BALANCE_COLUMNS} FROM balances b WHERE b.ledger_account_id = ANY($1::uuid[])"
+            );
             tx.rows(&sql, vec![array::uuids(ids)]).await?
         }
         Backend::Sqlite => {

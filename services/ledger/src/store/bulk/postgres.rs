@@ -2,8 +2,8 @@
 //! of a statement, and with it its plan, is always the same.
 
 use super::super::accounts::read_balance;
-use super::holds::{conflicting, read_hold};
 use super::Bulk;
+use super::holds::{conflicting, read_hold};
 use crate::domain::{Balance, Changes, Entry, Hold, Transfer, Updated};
 use beem_database::{Sql as _, Tx, array};
 use beem_fault::Result;

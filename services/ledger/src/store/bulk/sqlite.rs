@@ -3,8 +3,8 @@
 //! a lock: a writing transaction is the only one there is.
 
 use super::super::accounts::{BALANCE_COLUMNS, id_list, read_balance};
-use super::holds::{HOLD_COLUMNS, conflicting, read_hold};
 use super::Bulk;
+use super::holds::{HOLD_COLUMNS, conflicting, read_hold};
 use crate::domain::{Balance, Changes, Entry, Hash, Hold, Transfer, Updated};
 use beem_clock::Moment;
 use beem_database::{Sql as _, Tx};

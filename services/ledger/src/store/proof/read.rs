@@ -2,8 +2,8 @@
 
 use super::FoundBalance;
 use crate::domain::{
-    Cause, Counterpart, Entry, EntryKind, Hold, HoldState, Kind, LedgerAccount, NewHold, NewTransfer, Purpose,
-    Subject, Transfer,
+    Cause, Counterpart, Entry, EntryKind, Hold, HoldState, Kind, LedgerAccount, NewHold, NewTransfer,
+    Purpose, Subject, Transfer,
 };
 use beem_clock::Moment;
 use beem_ids::{AccountId, HoldId, LedgerAccountId, TransferId};

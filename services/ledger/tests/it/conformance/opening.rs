@@ -28,7 +28,9 @@ async fn open(db: &Database, overdraft: &str, environment: Environment) -> Resul
 }
 
 async fn count(db: &Database) -> i64 {
-    let row = db.read().row("SELECT count(*) AS n FROM balances JOIN ledger_accounts ON id = ledger_account_id", vec![]);
+    let row = db
+        .read()
+        .row("SELECT count(*) AS n FROM balances JOIN ledger_accounts ON id = ledger_account_id", vec![]);
     accounts::number(&row.await.unwrap().unwrap(), "n").unwrap()
 }
 
@@ -76,7 +78,8 @@ async fn a_live_installation_has_limits(books: Books) {
     assert_eq!(balance(&db, liquidity).await.floor, Some(amount(-500)));
     let eth = CurrencyCode::parse("ETH").unwrap();
     let of_registry = Currencies::built_in().get(eth).unwrap().overdraft.checked_neg();
-    assert_eq!(balance(&db, Purpose::Clearing.id(eth, "ethereum")).await.floor, of_registry);
+    assert_eq!(balance(&db, Purpose::Liquidity.id(eth, "")).await.floor, of_registry);
+    assert_eq!(balance(&db, Purpose::Clearing.id(eth, "ethereum")).await.floor, None);
     let none = [source(), Purpose::Clearing.id(eth, "sandbox")];
     assert_eq!(accounts::accounts(db.read(), &none).await.unwrap(), []);
     for (wrong, code) in [("5.001", Code::ValidationFailed), ("-1", Code::ValidationFailed)] {

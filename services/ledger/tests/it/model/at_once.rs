@@ -3,8 +3,8 @@
 
 use super::{again, job_of};
 use crate::conformance::books::{
-    Base, Books, account_id, amount, balance, balances, conserved, draw_transfer, fund, hold, open_wallet, source,
-    summed, transfer, usd,
+    Base, Books, account_id, amount, balance, balances, conserved, draw_transfer, fund, hold, open_wallet,
+    source, summed, transfer, usd,
 };
 use crate::conformance::on_both_books;
 use beem_database::{Database, Sql as _};
@@ -64,7 +64,7 @@ async fn writer(db: &Database, owner: AccountId, wallets: &[LedgerAccountId], st
                 Step::EndHold { hold: held.id, end: HoldEnd::Voided },
                 Step::Transfer(transfer(from, to, 90)),
             ];
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 steps.reverse();
                 steps.truncate(1);
             }

@@ -46,7 +46,14 @@ impl Plain {
         Self { purses, ..Self::default() }
     }
 
-    pub fn settle(&mut self, key: &str, print: [u8; 32], order: &Order, watched: LedgerAccountId, now: Moment) -> Told {
+    pub fn settle(
+        &mut self,
+        key: &str,
+        print: [u8; 32],
+        order: &Order,
+        watched: LedgerAccountId,
+        now: Moment,
+    ) -> Told {
         if let Some((first, result)) = self.keys.get(key) {
             return match *first == print {
                 true => Told { result: *result, replayed: true },
@@ -69,14 +76,29 @@ impl Plain {
             Step::Reserve(new) => self.reserve(owner, new, now),
             Step::EndHold { hold, end } => self.end(owner, *hold, *end, now),
             Step::PostHold { hold, amount, transfer, credit, kind } => {
-                let held = self.holds.get(hold).filter(|held| held.owner == owner).ok_or(Code::NotFound)?.new.clone();
+                let held = self
+                    .holds
+                    .get(hold)
+                    .filter(|held| held.owner == owner)
+                    .ok_or(Code::NotFound)?
+                    .new
+                    .clone();
                 let amount = amount.unwrap_or(held.amount);
                 self.end(owner, *hold, HoldEnd::Posted(amount), now)?;
                 let currency = self.purses[&held.account].currency;
                 let (reference, cause) = (held.reference, held.cause);
                 let (id, debit, credit, kind) = (*transfer, held.account, *credit, *kind);
-                let new =
-                    NewTransfer { id, debit, credit, currency, amount, kind, reference, cause, counterpart: None };
+                let new = NewTransfer {
+                    id,
+                    debit,
+                    credit,
+                    currency,
+                    amount,
+                    kind,
+                    reference,
+                    cause,
+                    counterpart: None,
+                };
                 self.transfer(owner, &new)
             }
         }
@@ -101,7 +123,8 @@ impl Plain {
         }
         let debit = self.purses.get_mut(&new.debit).unwrap();
         let left = debit.total.checked_sub(amount).ok_or(Code::ValidationFailed)?;
-        if debit.floor.is_some_and(|floor| left - debit.reserved < floor) {
+        let available = left.checked_sub(debit.reserved).ok_or(Code::ValidationFailed)?;
+        if debit.floor.is_some_and(|floor| available < floor) {
             return Err(Code::InsufficientFunds);
         }
         (debit.total, debit.entries) = (left, debit.entries + 1);
@@ -116,11 +139,14 @@ impl Plain {
         if amount <= 0 || new.expires.is_some_and(|at| at <= now) {
             return Err(Code::ValidationFailed);
         }
-        let purse = self.purses.get_mut(&new.account).filter(|p| p.owner == Some(owner)).ok_or(Code::NotFound)?;
-        if purse.total - purse.reserved < amount {
+        let purse =
+            self.purses.get_mut(&new.account).filter(|p| p.owner == Some(owner)).ok_or(Code::NotFound)?;
+        let reserved = purse.reserved.checked_add(amount).ok_or(Code::ValidationFailed)?;
+        let available = purse.total.checked_sub(reserved).ok_or(Code::ValidationFailed)?;
+        if available < 0 {
             return Err(Code::InsufficientFunds);
         }
-        purse.reserved += amount;
+        purse.reserved = reserved;
         purse.entries += 1;
         let held = Held { new: new.clone(), owner, state: HoldState::Active, posted: 0 };
         self.holds.insert(new.id, held);
@@ -130,7 +156,8 @@ impl Plain {
     fn end(&mut self, owner: AccountId, id: HoldId, end: HoldEnd, now: Moment) -> Result<(), Code> {
         let held = self.holds.get_mut(&id).filter(|held| held.owner == owner).ok_or(Code::NotFound)?;
         if held.state != HoldState::Active {
-            let harmless = end == HoldEnd::Expired || (end == HoldEnd::Voided && held.state == HoldState::Voided);
+            let harmless =
+                end == HoldEnd::Expired || (end == HoldEnd::Voided && held.state == HoldState::Voided);
             return if harmless { Ok(()) } else { Err(Code::HoldEnded) };
         }
         if let HoldEnd::Posted(amount) = end {
