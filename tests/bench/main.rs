@@ -11,6 +11,7 @@ mod grpc_load;
 mod http_load;
 mod identity;
 mod installation;
+mod ledger;
 mod measure;
 mod process;
 mod report;
@@ -24,10 +25,13 @@ cargo xtask bench NAME
   gateway    requests a second and CPU a request: gRPC directly, through the gateway (Ed25519, RSA, P-256; cold), embedded
   identity   whether times tell which addresses exist; what 100,000 users and clients cost beside 100 (both: or one of
              `identity enumeration`, `identity scale`)
+  ledger     transfers a second beside pgbench on the same PostgreSQL, on SQLite, and with ten million entries
 
 gateway: BEEM_BENCH_ROUNDS (5) and BEEM_BENCH_ROUND_MS (2000): how often and how long everything is measured in turn
 identity: BEEM_BENCH_SAMPLES (300): how often everything is measured for its distribution; BEEM_BENCH_ROUNDS (6);
-BEEM_BENCH_PRINCIPALS (100000): the large installation";
+BEEM_BENCH_PRINCIPALS (100000): the large installation
+ledger: --rounds N (5), --seconds N (5): how often and how long everything is measured in turn; --only pg|sqlite|scale;
+--variant N: only that line of the table; --entries N (10000000): the large books";
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         ["identity"] => run(identity::run()),
         ["identity", "enumeration"] => run(enumeration::run()),
         ["identity", "scale"] => run(scale::run()),
+        ["ledger", options @ ..] => run(ledger::run(options)),
         _ => Err(HELP.to_owned()),
     };
     match outcome {

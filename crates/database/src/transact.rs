@@ -4,7 +4,7 @@
 use crate::connect::ACQUIRE_PATIENCE;
 use crate::failure::{may_run_again, of_commit};
 use crate::{Backend, Database, OrFault as _, kind_of};
-use beem_clock::{Entropy, Moment};
+use beem_clock::{Clock, Entropy, Moment};
 use beem_fault::{Fault, Result};
 use beem_sealing::Sealing;
 use futures::future::BoxFuture;
@@ -29,6 +29,7 @@ const FIRST_BACKOFF_MS: u64 = 10;
 pub struct Tx<'e> {
     inner: DatabaseTransaction,
     now: Moment,
+    clock: Clock,
     entropy: Entropy,
     pub(crate) sealing: Option<Sealing>,
     announces: AtomicBool,
@@ -42,6 +43,12 @@ impl Tx<'_> {
     #[must_use]
     pub fn now(&self) -> Moment {
         self.now
+    }
+
+    /// For what must be timed after a lock it waited for. Everything else takes [`Tx::now`].
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// For the ids drawn inside.
@@ -177,6 +184,7 @@ impl Database {
         Ok(Tx {
             inner: begun.or_fault()?,
             now: self.inner.clock.now(),
+            clock: self.inner.clock.clone(),
             entropy: self.inner.entropy.clone(),
             sealing: self.sealing.clone(),
             announces: AtomicBool::new(false),

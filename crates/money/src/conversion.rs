@@ -20,7 +20,8 @@ pub struct Terms<'a> {
 }
 
 /// A priced conversion. With `gross` as what `net_in` is worth at the market's rate, rounded down:
-/// `gross = amount_out + spread + remainder` and `amount_in = fee + net_in`; none of them is negative.
+/// `gross = amount_out + spread + remainder` and `amount_in = fee + net_in`; none of them is negative. What is cut off
+/// `gross`, less than a minor unit, is in none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conversion {
     /// All that is debited, in `from`.
@@ -33,9 +34,9 @@ pub struct Conversion {
     pub amount_out: Amount,
     /// What the spread keeps, in `to`, rounded down.
     pub spread: Amount,
-    /// What rounding keeps, in `to`.
+    /// What is left of splitting `gross`, in `to`.
     pub remainder: Amount,
-    /// The quoted rate, after the spread.
+    /// The quoted rate, after the spread; its own text is enough to keep, as nothing is priced with it again.
     pub rate: Rate,
 }
 
@@ -50,7 +51,7 @@ pub enum ConversionError {
 }
 
 impl Terms<'_> {
-    /// The quoted rate: the market's less the spread, rounded down. None when nothing is left of it.
+    /// The quoted rate: the market's less the spread, exactly; rounded down only where it is shown. None when nothing is left of it.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         if self.is_same() { Some(Rate::ONE) } else { self.mid.less_millionths(self.spread_millionths) }
@@ -129,14 +130,12 @@ impl Terms<'_> {
         if !amount_out.is_positive() {
             return Err(ConversionError::TooSmall);
         }
-        let mid = if self.is_same() { Rate::ONE } else { self.mid };
+        let (mid, kept_millionths) =
+            if self.is_same() { (Rate::ONE, 0) } else { (self.mid, self.spread_millionths) };
         let gross = self.out_floor(mid, net_in)?;
         let kept = gross.checked_sub(amount_out).ok_or(ConversionError::TooLarge)?;
         let spread = mid
-            .minus(rate)
-            .and_then(|difference| difference.between(self.from.decimals, self.to.decimals))
-            .zip(wide::not_negative(net_in))
-            .and_then(|(difference, net)| wide::amount(difference.times_floor(net)?))
+            .share_floor(net_in, (self.from.decimals, self.to.decimals), kept_millionths)
             .ok_or(ConversionError::TooLarge)?
             .min(kept);
         let fee = amount_in.checked_sub(net_in).ok_or(ConversionError::TooLarge)?;

@@ -1,27 +1,29 @@
-//! What one whole unit of a currency is worth in another: a decimal of at most 18 significant digits. Every rate that
-//! is made out of others is rounded down, so that a conversion never gives more than its worth.
+//! What one whole unit of a currency is worth in another: an exact ratio. Whatever is made of it is divided once, when an
+//! amount comes out; a rate that was rounded before would cost a minor unit on round numbers.
 
-use crate::wide::{self, Decimal, U512};
+use crate::wide::{self, Ratio, U512};
 use crate::{Amount, RateError};
 use std::cmp::Ordering;
 
-/// Mantissas are below this: 18 digits.
-pub(crate) const MANTISSAS: u64 = 1_000_000_000_000_000_000;
 /// Rates are from 10^-30 to 10^30, both counted in.
-pub(crate) const WIDEST: i32 = 30;
-const MILLION: u32 = 1_000_000;
+const WIDEST: u32 = 30;
+/// What is read of a plain decimal, and what is shown.
+pub(crate) const SIGNIFICANT: u32 = 18;
+pub(crate) const MILLION: u32 = 1_000_000;
 
-/// How many whole units of one currency one whole unit of another is worth: `mantissa × 10^exponent`, more than zero,
-/// from 10^-30 to 10^30. Normalised, so that equal rates are equal values. Ordered by value.
+/// How many whole units of one currency one whole unit of another is worth: `mantissa × 10^exponent / divisor`, more than
+/// zero, from 10^-30 to 10^30. Written in one way only, so that equal rates are equal values. Ordered by value.
+///
+/// Shown as a plain decimal of at most 18 digits ([`std::fmt::Display`]), kept as [`Rate::exact`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
-    /// Below 10^18, without trailing zeros.
-    mantissa: u64,
+    mantissa: u128,
+    divisor: u128,
     exponent: i16,
 }
 
 impl Rate {
-    pub const ONE: Self = Self { mantissa: 1, exponent: 0 };
+    pub const ONE: Self = Self { mantissa: 1, divisor: 1, exponent: 0 };
 
     /// Reads a plain decimal such as `0.00001525`: ASCII digits, at most one point with digits on both sides. Digits after
     /// the 18th significant one are cut.
@@ -40,9 +42,24 @@ impl Rate {
         crate::rate_text::parse_feed(text)
     }
 
-    /// Below 10^18, without trailing zeros.
+    /// Reads what [`Rate::exact`] writes, and nothing else: no other spelling of the same rate.
+    ///
+    /// # Errors
+    /// [`RateError::NotExact`].
+    pub fn parse_exact(text: &str) -> Result<Self, RateError> {
+        crate::rate_text::parse_exact(text)
+    }
+
+    /// All of it, to be kept: a plain decimal such as `97000.5`, and `/` with the divisor when that is not one, such as
+    /// `25/27`. At most 120 characters.
     #[must_use]
-    pub const fn mantissa(self) -> u64 {
+    pub fn exact(&self) -> String {
+        crate::rate_text::exact(*self)
+    }
+
+    /// No multiple of ten, and nothing in common with the divisor.
+    #[must_use]
+    pub const fn mantissa(self) -> u128 {
         self.mantissa
     }
 
@@ -52,40 +69,34 @@ impl Rate {
         self.exponent
     }
 
-    /// `from_usd / to_usd`, rounded down: what one unit of `from` is worth in `to`, when one unit of either is worth that
-    /// many USD. None outside the bounds of a rate.
+    /// One for a plain decimal.
+    #[must_use]
+    pub const fn divisor(self) -> u128 {
+        self.divisor
+    }
+
+    /// `from_usd / to_usd`: what one unit of `from` is worth in `to`, when one unit of either is worth that many USD.
+    /// Exact, as [`Rate::of`] says. None outside the bounds of a rate.
     #[must_use]
     pub fn cross(from_usd: Self, to_usd: Self) -> Option<Self> {
-        // 36 more digits leave at least 19 of the quotient.
-        const PLACES: i32 = 36;
-        let dividend =
-            U512::from(from_usd.mantissa).checked_mul(wide::power_of_ten(PLACES.unsigned_abs())?)?;
-        let mantissa = dividend.checked_div(U512::from(to_usd.mantissa))?;
-        let exponent =
-            i32::from(from_usd.exponent).checked_sub(i32::from(to_usd.exponent))?.checked_sub(PLACES)?;
-        Self::floor(Decimal { mantissa, exponent })
+        Self::of(from_usd.ratio()?.over(to_usd.ratio()?)?)
     }
 
-    /// `rate × (10^6 − n) / 10^6`, rounded down: the rate after a spread. None for n of a million and more, and outside
-    /// the bounds of a rate.
+    /// `rate × (10^6 − n) / 10^6`: the rate after a spread. Exact, as [`Rate::of`] says. None for n of a million and more,
+    /// and outside the bounds of a rate.
     #[must_use]
     pub fn less_millionths(self, n: u32) -> Option<Self> {
-        self.times_millionths(MILLION.checked_sub(n)?)
+        Self::of(self.ratio()?.millionths(MILLION.checked_sub(n)?)?)
     }
 
-    /// `rate × (10^6 + n) / 10^6`, rounded down. None outside the bounds of a rate.
+    /// `rate × (10^6 + n) / 10^6`. Exact, as [`Rate::of`] says. None outside the bounds of a rate.
     #[must_use]
     pub fn more_millionths(self, n: u32) -> Option<Self> {
-        self.times_millionths(MILLION.checked_add(n)?)
+        Self::of(self.ratio()?.millionths(MILLION.checked_add(n)?)?)
     }
 
-    fn times_millionths(self, n: u32) -> Option<Self> {
-        let mantissa = U512::from(self.mantissa).checked_mul(U512::from(n))?;
-        let exponent = i32::from(self.exponent).checked_sub(6)?;
-        Self::floor(Decimal { mantissa, exponent })
-    }
-
-    /// The middle one by value; of an even number the average of the two middle ones, rounded down. None of none.
+    /// The middle one by value; of an even number the average of the two middle ones, as a decimal of 18 digits rounded
+    /// down unless they are equal. None of none.
     #[must_use]
     pub fn median(rates: &[Self]) -> Option<Self> {
         let mut sorted = rates.to_vec();
@@ -95,9 +106,13 @@ impl Rate {
             return Some(upper);
         }
         let lower = *sorted.get(sorted.len().checked_div(2)?.checked_sub(1)?)?;
-        let (a, b, exponent) = Self::aligned(lower, upper)?;
-        let mantissa = a.checked_add(b)?.checked_mul(U512::from(5_u8))?;
-        Self::floor(Decimal { mantissa, exponent: exponent.checked_sub(1)? })
+        if lower == upper {
+            return Some(upper);
+        }
+        let (a, b, below) = Self::aligned(lower, upper)?;
+        let average = Ratio { above: a.checked_add(b)?, below: below.checked_mul(U512::from(2_u8))? };
+        // Rounded down it may fall below two ratios that are nearly one.
+        Self::floor(average).map(|average| average.max(lower))
     }
 
     /// How far two rates are apart, in millionths of the smaller, rounded up so that a limit is never passed unseen.
@@ -116,68 +131,84 @@ impl Rate {
     /// or does not fit, or for more than 18 decimals.
     #[must_use]
     pub fn out_floor(self, amount_in: Amount, in_decimals: u8, out_decimals: u8) -> Option<Amount> {
-        let factor = self.decimal().between(in_decimals, out_decimals)?;
+        let factor = self.ratio()?.between(in_decimals, out_decimals)?;
         wide::amount(factor.times_floor(wide::not_negative(amount_in)?)?)
+    }
+
+    /// The same, rounded up: for limits that must not be slipped under.
+    #[must_use]
+    pub fn out_ceil(self, amount_in: Amount, in_decimals: u8, out_decimals: u8) -> Option<Amount> {
+        let factor = self.ratio()?.between(in_decimals, out_decimals)?;
+        wide::amount(factor.times_ceil(wide::not_negative(amount_in)?)?)
     }
 
     /// The least amount whose [`Rate::out_floor`] is at least `amount_out`. None when it is negative or does not fit, or
     /// for more than 18 decimals.
     #[must_use]
     pub fn in_ceil(self, amount_out: Amount, in_decimals: u8, out_decimals: u8) -> Option<Amount> {
-        let factor = self.decimal().between(in_decimals, out_decimals)?;
+        let factor = self.ratio()?.between(in_decimals, out_decimals)?;
         wide::amount(factor.divides_ceil(wide::not_negative(amount_out)?)?)
     }
 
-    /// This rate minus another, exactly; None when the other is larger.
-    pub(crate) fn minus(self, other: Self) -> Option<Decimal> {
-        let (a, b, exponent) = Self::aligned(self, other)?;
-        Some(Decimal { mantissa: a.checked_sub(b)?, exponent })
+    /// That many millionths of what `amount_in` is worth, rounded down: what a spread keeps. None as [`Rate::out_floor`].
+    pub(crate) fn share_floor(
+        self,
+        amount_in: Amount,
+        (in_decimals, out_decimals): (u8, u8),
+        n: u32,
+    ) -> Option<Amount> {
+        let factor = self.ratio()?.between(in_decimals, out_decimals)?.millionths(n)?;
+        wide::amount(factor.times_floor(wide::not_negative(amount_in)?)?)
     }
 
-    pub(crate) fn decimal(self) -> Decimal {
-        Decimal { mantissa: U512::from(self.mantissa), exponent: i32::from(self.exponent) }
-    }
-
-    /// Both mantissas at the smaller of both exponents, and that.
-    fn aligned(a: Self, b: Self) -> Option<(U512, U512, i32)> {
-        let exponent = i32::from(a.exponent.min(b.exponent));
-        Some((a.decimal().mantissa_at(exponent)?, b.decimal().mantissa_at(exponent)?, exponent))
-    }
-
-    /// The largest rate that is not above a decimal; None for zero and outside the bounds of a rate.
-    pub(crate) fn floor(value: Decimal) -> Option<Self> {
-        let ten = U512::from(10_u8);
-        let (mut wide, mut exponent) = (value.mantissa, value.exponent);
-        while wide >= U512::from(MANTISSAS) {
-            wide = wide.checked_div(ten)?;
-            exponent = exponent.checked_add(1)?;
+    /// The rate of that value. A ratio whose reduced parts have more than 128 bits is rounded down to 18 digits: no rate is
+    /// a promise of more than its worth, and no market's price is left without a rate. Decimals, their crosses and a spread
+    /// on them always fit. None for zero and outside the bounds of a rate.
+    pub(crate) fn of(value: Ratio) -> Option<Self> {
+        if !Self::is_within(value) {
+            return None;
         }
-        let mut mantissa = u64::try_from(wide).ok().filter(|mantissa| *mantissa > 0)?;
-        while mantissa.is_multiple_of(10) {
-            mantissa = mantissa.checked_div(10)?;
-            exponent = exponent.checked_add(1)?;
+        match value.canonical() {
+            Some((mantissa, exponent, divisor)) => {
+                Some(Self { mantissa, divisor, exponent: i16::try_from(exponent).ok()? })
+            }
+            None => Self::floor(value),
         }
-        let rate = Self { mantissa, exponent: i16::try_from(exponent).ok()? };
-        let magnitude = rate.magnitude();
-        let within = (-WIDEST..WIDEST).contains(&magnitude) || (magnitude == WIDEST && mantissa == 1);
-        within.then_some(rate)
     }
 
-    /// The power of ten of the first digit.
-    pub(crate) fn magnitude(self) -> i32 {
-        i32::from(self.exponent).saturating_add_unsigned(self.mantissa.checked_ilog10().unwrap_or(0))
+    /// The largest decimal of 18 digits that is not above that value; None for zero and outside the bounds of a rate.
+    pub(crate) fn floor(value: Ratio) -> Option<Self> {
+        if !Self::is_within(value) {
+            return None;
+        }
+        let (mantissa, exponent) = value.digits(SIGNIFICANT)?;
+        let mantissa = u128::try_from(mantissa).ok()?;
+        Some(Self { mantissa, divisor: 1, exponent: i16::try_from(exponent).ok()? })
     }
 
-    /// The mantissa with 18 digits.
-    fn stretched(self) -> u64 {
-        let digits = self.mantissa.checked_ilog10().unwrap_or(0);
-        self.mantissa.saturating_mul(10_u64.saturating_pow(17_u32.saturating_sub(digits)))
+    fn is_within(Ratio { above, below }: Ratio) -> bool {
+        let Some(most) = wide::power_of_ten(WIDEST) else { return false };
+        // What does not fit is larger than all that does.
+        let up_to = |small: U512, large: U512| small.checked_mul(most).is_none_or(|most| large <= most);
+        !above.is_zero() && !below.is_zero() && up_to(below, above) && up_to(above, below)
+    }
+
+    /// Always there: no side of a rate has more than 228 bits.
+    pub(crate) fn ratio(self) -> Option<Ratio> {
+        Ratio::new(self.mantissa, i32::from(self.exponent), self.divisor)
+    }
+
+    /// Both as numerators above one denominator, and that.
+    fn aligned(a: Self, b: Self) -> Option<(U512, U512, U512)> {
+        let (a, b) = (a.ratio()?, b.ratio()?);
+        Some((a.above.checked_mul(b.below)?, b.above.checked_mul(a.below)?, a.below.checked_mul(b.below)?))
     }
 }
 
 impl Ord for Rate {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.magnitude(), self.stretched()).cmp(&(other.magnitude(), other.stretched()))
+        // The default is never taken: two sides of 228 bits fit.
+        Self::aligned(*self, *other).map_or(Ordering::Equal, |(a, b, _)| a.cmp(&b))
     }
 }
 

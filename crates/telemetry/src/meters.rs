@@ -30,6 +30,7 @@ struct Instruments {
     http_server: Histogram<f64>,
     counters: RwLock<HashMap<&'static str, Counter<u64>>>,
     gauges: RwLock<HashMap<&'static str, Gauge<i64>>>,
+    histograms: RwLock<HashMap<&'static str, Histogram<f64>>>,
 }
 
 impl Meters {
@@ -45,9 +46,17 @@ impl Meters {
         let rpc_server = seconds("rpc.server.call.duration", "duration of RPCs served");
         let rpc_client = seconds("rpc.client.call.duration", "duration of RPCs called");
         let http_server = seconds("http.server.request.duration", "duration of HTTP requests served");
-        let (counters, gauges) = (RwLock::default(), RwLock::default());
+        let (counters, gauges, histograms) = (RwLock::default(), RwLock::default(), RwLock::default());
         Self {
-            shared: Arc::new(Instruments { meter, rpc_server, rpc_client, http_server, counters, gauges }),
+            shared: Arc::new(Instruments {
+                meter,
+                rpc_server,
+                rpc_client,
+                http_server,
+                counters,
+                gauges,
+                histograms,
+            }),
         }
     }
 
@@ -87,6 +96,16 @@ impl Meters {
     pub fn gauge(&self, name: &'static str, labels: &[(&'static str, &str)], value: i64) {
         let make = || self.shared.meter.i64_gauge(name).build();
         instrument(&self.shared.gauges, name, make).record(value, &key_values(labels));
+    }
+
+    /// Enters how long something took into a histogram, made at its first use, from 100 µs to 10 s. Names end in
+    /// `duration`; Prometheus gets `seconds` appended.
+    pub fn seconds(&self, name: &'static str, labels: &[(&'static str, &str)], seconds: f64) {
+        let make = || {
+            let histogram = self.shared.meter.f64_histogram(name).with_unit("s");
+            histogram.with_boundaries(BUCKETS_S.to_vec()).build()
+        };
+        instrument(&self.shared.histograms, name, make).record(seconds, &key_values(labels));
     }
 }
 

@@ -8,6 +8,7 @@ mod expire_holds;
 mod export_transactions;
 mod get_quote;
 mod get_wallet;
+mod go_on_with_suspended;
 mod list_balances;
 mod list_currencies;
 mod list_quotes;
@@ -28,6 +29,8 @@ mod reserve_outbound;
 mod settle_inbound;
 mod void_hold;
 
+pub use go_on_with_suspended::Rounds;
+
 use crate::rates::Rates;
 use crate::settings::LedgerSettings;
 use crate::store;
@@ -47,6 +50,8 @@ use beem_telemetry::Telemetry;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
 /// For a call that came without a deadline.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,6 +68,8 @@ pub struct Means {
     pub settings: LedgerSettings,
     pub environment: Environment,
     pub writer: Writer,
+    /// Of transactions beside the writer's: it must find connections left.
+    writes: Semaphore,
     pub clock: Clock,
     pub entropy: Entropy,
     pub telemetry: Telemetry,
@@ -94,6 +101,7 @@ impl Means {
             currencies,
             environment,
             writer,
+            writes: Semaphore::new(usize::try_from(settings.writes_at_once).unwrap_or(1)),
             clock: deps.clock.clone(),
             entropy: deps.entropy.clone(),
             telemetry: deps.telemetry.clone(),
@@ -155,7 +163,12 @@ impl Operations {
             key: actor.request_key.clone(),
             fingerprint: fingerprint(rpc, request),
         };
-        let outcome = claims::once(&self.0.db, &key, beem_runtime::deadline(PATIENCE), work).await;
+        let deadline = beem_runtime::deadline(PATIENCE);
+        let _turn = match self.turn(deadline).await {
+            Ok(turn) => turn,
+            Err(fault) => return refused(fault),
+        };
+        let outcome = claims::once(&self.0.db, &key, deadline, work).await;
         if let Err(fault) = &outcome.result
             && fault.is_refusal()
             && !outcome.replayed
@@ -164,6 +177,26 @@ impl Operations {
             return refused(fault);
         }
         outcome
+    }
+
+    /// Carries out another service's write under its effect key, remembered for ever: at most once, in one transaction with
+    /// what it enters and its answer. For those that do more than what the writer does.
+    pub async fn effect<'e, W>(&self, key: &str, fingerprint: [u8; 32], work: W) -> Outcome
+    where
+        W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
+    {
+        let deadline = beem_runtime::deadline(PATIENCE);
+        match self.turn(deadline).await {
+            Ok(_turn) => claims::once_for_ever(&self.0.db, key, fingerprint, deadline, work).await,
+            Err(fault) => refused(fault),
+        }
+    }
+
+    /// # Errors
+    /// `unavailable` when there was none by the deadline: nothing was done.
+    async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
+        let turn = timeout_at(deadline, self.0.writes.acquire()).await;
+        turn.map_err(|_| Fault::unavailable("too many writes are under way"))?.map_err(Fault::internal)
     }
 
     async fn tell_refusal(&self, trail: Trail<'_>, target: &str, refusal: &Fault) -> Result<()> {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use beem_fault::{Code, Fault, FieldFault, Result};
 use beem_money::Currencies;
+use beem_settings::Secret;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,10 +32,13 @@ pub struct LedgerSettings {
     pub rates: RateSettings,
     /// Transfers and holds in one database transaction at most, 1 to 1000.
     pub group_size: u32,
-    /// Orders that may wait for the writer; beyond them callers are answered 503.
+    /// Transfers and holds that may wait for the writer, 1000 to 1000000; beyond them callers are answered 503.
     pub queue_size: u32,
     /// Microseconds a group waits for more orders while they keep coming, 0 to 10000.
     pub gather_us: u32,
+    /// Public writes, and other services' that are not transfers or holds alone, under way at once, 1 to 200. They share the
+    /// database's connections with the writer, which must find some left: fewer than `max_connections` of the database.
+    pub writes_at_once: u32,
     /// Seconds between two signed heads of the books, 10 to 86400.
     pub head_interval_s: u32,
     /// Former public keys of the ledger, base64, that signed heads.
@@ -81,8 +85,8 @@ pub struct RateSettings {
 pub struct SourceSettings {
     /// For logs and metrics.
     pub name: String,
-    /// https, or http to this machine.
-    pub url: String,
+    /// https, or http to this machine. Not printed: it may hold a key.
+    pub url: Secret<String>,
     /// A JSON pointer to the price in US dollars of one unit, with `{code}` or `{lower}` for the currency: `/data/{code}/usd`.
     pub price: String,
     /// Other names the source has for a currency: `{ POL = "MATIC" }`.
@@ -124,6 +128,7 @@ impl Default for LedgerSettings {
             group_size: 1000,
             queue_size: 10_000,
             gather_us: 300,
+            writes_at_once: 6,
             head_interval_s: 3600,
             former_keys: Vec::new(),
             purge_interval_s: 60,
@@ -180,8 +185,9 @@ impl LedgerSettings {
             self.pairs.iter().all(|p| millionths(p.spread_millionths) && millionths(p.fee_millionths));
         check(pairs, "pairs", "spread_millionths and fee_millionths are 0 to 500000");
         check((1..=1000).contains(&self.group_size), "group_size", "1 to 1000");
-        check((1..=1_000_000).contains(&self.queue_size), "queue_size", "1 to 1000000");
+        check((1000..=1_000_000).contains(&self.queue_size), "queue_size", "1000 to 1000000");
         check(self.gather_us <= 10_000, "gather_us", "0 to 10000");
+        check((1..=200).contains(&self.writes_at_once), "writes_at_once", "1 to 200");
         check((10..=86_400).contains(&self.head_interval_s), "head_interval_s", "10 to 86400");
         check((1..=3600).contains(&self.purge_interval_s), "purge_interval_s", "1 to 3600");
         check((1..=365).contains(&self.feed_retention_days), "feed_retention_days", "1 to 365");
@@ -204,7 +210,26 @@ mod tests {
     fn the_defaults_fit_and_every_wrong_field_is_named() {
         LedgerSettings::default().validate().unwrap();
         let rates = RateSettings { feed: "guess".into(), quorum: 0, ..RateSettings::default() };
-        let wrong = LedgerSettings { quote_ttl_s: 0, group_size: 1001, rates, ..LedgerSettings::default() };
-        assert_eq!(wrong.validate().unwrap_err().fields.len(), 4);
+        let wrong = LedgerSettings {
+            quote_ttl_s: 0,
+            group_size: 1001,
+            queue_size: 999,
+            writes_at_once: 0,
+            rates,
+            ..LedgerSettings::default()
+        };
+        assert_eq!(wrong.validate().unwrap_err().fields.len(), 6);
+    }
+
+    #[test]
+    fn the_address_of_a_source_is_not_printed() {
+        let source =
+            serde_json::json!({ "name": "a", "url": "https://h.example/?key=hidden", "price": "/{code}" });
+        let source: SourceSettings = serde_json::from_value(source).unwrap();
+        assert_eq!(source.url.expose(), "https://h.example/?key=hidden");
+        let rates = RateSettings { sources: vec![source], ..RateSettings::default() };
+        let settings = LedgerSettings { rates, ..LedgerSettings::default() };
+        let shown = format!("{settings:?}{}", serde_json::to_string(&settings).unwrap());
+        assert!(!shown.contains("hidden"), "{shown}");
     }
 }

@@ -22,7 +22,24 @@ pub mod settlements;
 
 pub use migrations::MIGRATIONS;
 
+use beem_database::{Backend, Tx};
 use beem_fault::Fault;
+
+/// A parameter that holds an amount. It is bound as text on both, and only PostgreSQL has to be told that it is a number.
+fn numeric(tx: &Tx<'_>, place: u8) -> String {
+    match tx.backend() {
+        Backend::Postgres => format!("${place}::numeric"),
+        Backend::Sqlite => format!("${place}"),
+    }
+}
+
+/// What a SELECT ends with whose rows are locked until the transaction ends. SQLite has one writer, and needs no word.
+fn for_update(tx: &Tx<'_>) -> &'static str {
+    match tx.backend() {
+        Backend::Postgres => "FOR UPDATE",
+        Backend::Sqlite => "",
+    }
+}
 
 /// A stored value that nothing of ours has written so.
 fn garbled(what: &str) -> Fault {

@@ -2,7 +2,7 @@
 
 use crate::LedgerDeps;
 use crate::heads::Keeper;
-use crate::operations::{Means, Operations};
+use crate::operations::{Means, Operations, Rounds};
 use crate::store;
 use beem_database::{Database, claims};
 use beem_events::Feed;
@@ -13,6 +13,7 @@ use beem_proto::authz::v1::audit_client::AuditClient;
 use beem_proto::authz::v1::{AuditRow, PushAuditRowsRequest};
 use beem_runtime::{Task, task};
 use futures::future::BoxFuture;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,7 @@ impl Trail for Authz {
 pub fn all(operations: &Operations, committer: Task, deps: LedgerDeps) -> Vec<Task> {
     let means: &Means = &operations.0;
     let (sequencer, rows) = (means.feed.clone(), means.feed.clone());
-    let authz = std::sync::Arc::new(Authz(deps.authz));
+    let authz = Arc::new(Authz(deps.authz));
     let keeper = Keeper::new(means.db.clone(), deps.signing_key, &means.settings);
     let (expiring, suspended) = (operations.clone(), operations.clone());
     let purging = Purge::new(means);
@@ -60,7 +61,7 @@ pub fn all(operations: &Operations, committer: Task, deps: LedgerDeps) -> Vec<Ta
             async move { feed.sequence(cancel).await }
         }),
         task("ledger-audit", move |cancel| {
-            let (feed, authz) = (rows.clone(), std::sync::Arc::clone(&authz));
+            let (feed, authz) = (rows.clone(), Arc::clone(&authz));
             async move { audit::push(&feed, &*authz, cancel).await }
         }),
         task("ledger-holds", move |cancel| {
@@ -71,10 +72,10 @@ pub fn all(operations: &Operations, committer: Task, deps: LedgerDeps) -> Vec<Ta
             })
         }),
         task("ledger-suspense", move |cancel| {
-            let operations = suspended.clone();
+            let (operations, rounds) = (suspended.clone(), Arc::new(Rounds::default()));
             every(LOOK, cancel, move || {
-                let operations = operations.clone();
-                async move { operations.go_on_with_suspended().await }
+                let (operations, rounds) = (operations.clone(), Arc::clone(&rounds));
+                async move { operations.go_on_with_suspended(&rounds).await }
             })
         }),
         task("ledger-heads", move |cancel| {

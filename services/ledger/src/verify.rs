@@ -6,6 +6,7 @@
 //! | [`heads`] | signatures, numbers, the chain of digests; heads that were kept elsewhere are there |
 //! | [`chain`] | each account from its own row through every entry to its balance; entries agree with their transfer or hold, and with the heads that reach them |
 //! | [`places`] | every transfer and hold has its entries, where it says |
+//! | [`effects`] | every transfer and hold is of an effect, a quote, a deposit or a payout that says so, too |
 //! | [`conversions`] | quotes, promised rates, deposits and payouts are as they were written, and moved what they say |
 //! | [`sums`] | debits equal credits in every currency |
 //!
@@ -16,6 +17,7 @@
 mod chain;
 mod conversions;
 mod diagnose;
+mod effects;
 mod heads;
 mod place;
 mod places;

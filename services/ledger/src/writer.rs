@@ -1,10 +1,12 @@
 //! Group commit: orders that arrive together are one transaction. One task of this process carries them out in the order
 //! in which they came, so that locks are taken in bulk, commits are few, and a hot account has no queue of transactions.
 //!
-//! - An order is taken or it is not: one that finds the queue full, or whose deadline has passed before its turn, is
+//! - An order is taken or it is not, as a place in the queue counts its steps: one that finds the queue full, or whose deadline has passed before its turn, is
 //!   answered `unavailable` and nothing of it was done. One that was taken is carried out, whether its caller waits or not.
 //! - A group whose COMMIT did not answer is `unavailable` to all of it: they ask again under their keys.
-//! - An order that cannot be carried out for a reason of ours fails alone: its group is run again one by one.
+//! - An order that cannot be carried out for a reason of ours fails alone: its group is run again one by one. So does one
+//!   whose key another transaction holds and does not let go of.
+//! - A group that lost every dispute with other transactions is handed in once more before anybody is told.
 
 mod committer;
 mod queue;
@@ -19,15 +21,21 @@ use beem_telemetry::Telemetry;
 use committer::Committer;
 use queue::{Call, Line};
 use std::sync::Arc;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 /// Where orders are handed in. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
     calls: mpsc::UnboundedSender<Call>,
-    room: Arc<Semaphore>,
-    room_in_all: usize,
+    room: Room,
+}
+
+/// How many steps may wait, and how many do.
+#[derive(Clone)]
+struct Room {
+    places: Arc<Semaphore>,
+    in_all: usize,
     telemetry: Telemetry,
 }
 
@@ -36,17 +44,16 @@ impl Writer {
     #[must_use]
     pub fn new(db: Database, settings: &LedgerSettings, telemetry: Telemetry) -> (Self, Task) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let room_in_all =
-            usize::try_from(settings.queue_size).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        let committer = Arc::new(Committer::new(db, settings, telemetry.clone()));
+        let in_all = usize::try_from(settings.queue_size).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let room = Room { places: Arc::new(Semaphore::new(in_all)), in_all, telemetry: telemetry.clone() };
+        let committer = Arc::new(Committer::new(db, settings, telemetry, room.clone()));
         // Started again after a panic, it goes on with the same queue.
         let calls = Arc::new(Mutex::new(receiver));
         let work = task("ledger-writer", move |cancel| {
             let (committer, calls) = (Arc::clone(&committer), Arc::clone(&calls));
             async move { committer.run(Line::new(&mut *calls.lock().await), cancel).await }
         });
-        let room = Arc::new(Semaphore::new(room_in_all));
-        (Self { calls: sender, room, room_in_all, telemetry }, work)
+        (Self { calls: sender, room }, work)
     }
 
     /// Carries the jobs out, each all or nothing and with its own outcome, in their order.
@@ -73,13 +80,7 @@ impl Writer {
 
     async fn answers(&self, jobs: Vec<Job>, deadline: Instant) -> Result<Vec<Outcome>> {
         let count = jobs.len();
-        // What is larger than the whole queue has it for itself.
-        let places = u32::try_from(count.min(self.room_in_all)).unwrap_or(u32::MAX);
-        let place = self.room.clone().try_acquire_many_owned(places);
-        let place = place.map_err(|_| Fault::unavailable("too many orders are waiting"))?;
-        let waiting = self.room_in_all.saturating_sub(self.room.available_permits());
-        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
-        self.telemetry.meters().gauge("beem.ledger.queue.orders", &[], waiting);
+        let place = self.room.take(steps(&jobs))?;
         let (answer, answered) = oneshot::channel();
         let call = Call::new(jobs, deadline, answer, place);
         self.calls.send(call).map_err(|_| Fault::unavailable("no more orders are taken"))?;
@@ -90,6 +91,34 @@ impl Writer {
         }
         Err(Fault::internal(format!("{} outcomes of {count} orders", outcomes.len())))
     }
+}
+
+impl Room {
+    /// # Errors
+    /// `unavailable` when there is not enough left.
+    fn take(&self, steps: usize) -> Result<OwnedSemaphorePermit> {
+        // What is larger than the whole queue has it for itself.
+        let places = u32::try_from(steps.min(self.in_all)).unwrap_or(u32::MAX);
+        let place = self.places.clone().try_acquire_many_owned(places);
+        let place = place.map_err(|_| Fault::unavailable("too many orders are waiting"))?;
+        self.measure();
+        Ok(place)
+    }
+
+    fn measure(&self) {
+        let waiting = self.in_all.saturating_sub(self.places.available_permits());
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.telemetry.meters().gauge("beem.ledger.queue.orders", &[], waiting);
+    }
+}
+
+/// What the jobs weigh, in the queue and in a group; one of nothing is looked up all the same.
+fn steps<'j>(jobs: impl IntoIterator<Item = &'j Job>) -> usize {
+    jobs.into_iter().map(weight).fold(0, usize::saturating_add)
+}
+
+fn weight(job: &Job) -> usize {
+    job.order.steps.len().max(1)
 }
 
 /// What nothing is remembered of.

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::{JoinSet, block_in_place};
 
-const POSTERS: u64 = 4;
+const POSTERS: u64 = 8;
 const CONVERTERS: u64 = 2;
 /// Between two kills.
 const PROGRESS: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ async fn torment(ledgers: &mut TwoLedgers, choices: &Choices, course: &Course) {
     let mut victims = vec!["ledger", "ledger-2", "postgres", "both"];
     while !victims.is_empty() {
         let victim = victims.swap_remove(choices.index(victims.len()));
-        let wanted = course.acknowledged.load(Ordering::Relaxed) + 30 + choices.below(60);
+        let wanted = course.acknowledged.load(Ordering::Relaxed) + 25 + choices.below(50);
         within(PROGRESS, &format!("writes go on before {victim} is killed"), || async {
             (course.acknowledged.load(Ordering::Relaxed) >= wanted).then_some(())
         })

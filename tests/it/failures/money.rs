@@ -14,31 +14,30 @@ use beem_tests::{Client, Rig, on_both_shapes};
 use futures::future::join_all;
 use serde_json::Value;
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
-/// A proxy in front of a gateway that hands on what is asked and swallows what is answered.
-async fn swallowing(gateway: SocketAddr) -> SocketAddr {
+/// A proxy in front of a gateway that hands on what is asked, one caller after the other, and swallows what is answered; it
+/// ends with the set.
+async fn swallowing(gateway: SocketAddr) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    let mut proxy = JoinSet::new();
+    proxy.spawn(async move {
         while let Ok((caller, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut asked, _answered) = caller.into_split();
-                let (mut answer, mut ask) = TcpStream::connect(gateway).await.unwrap().into_split();
-                let to_gateway = async { tokio::io::copy(&mut asked, &mut ask).await };
-                let mut swallowed = Vec::new();
-                // The caller closes nothing before it has an answer: the gateway ends it.
-                tokio::select! {
-                    _ = to_gateway => {}
-                    _ = answer.read_to_end(&mut swallowed) => {}
-                }
-                assert!(!swallowed.is_empty(), "the gateway had answered");
-                let _ = ask.shutdown().await;
-            });
+            let (mut asked, _answered) = caller.into_split();
+            let (mut answer, mut ask) = TcpStream::connect(gateway).await.unwrap().into_split();
+            let mut swallowed = Vec::new();
+            // The caller closes nothing before it has an answer: the gateway ends it.
+            tokio::select! {
+                _ = tokio::io::copy(&mut asked, &mut ask) => {}
+                _ = answer.read_to_end(&mut swallowed) => {}
+            }
+            assert!(!swallowed.is_empty(), "the gateway had answered");
         }
     });
-    address
+    (address, proxy)
 }
 
 /// The answer is lost on the way; the client asks again under its key, at another gateway, and has the first outcome.
@@ -46,7 +45,7 @@ async fn row_1_a_lost_answer_and_a_retry_move_money_once(rig: &Rig) {
     let purse = Purse::new(rig);
     let (usd, usdc) = (purse.filled("USD", "100.00").await, purse.wallet("USDC").await);
     let quote = id(&purse.quote(&usd, &usdc, "10.80").await);
-    let address = swallowing(rig.gateways[0].address).await;
+    let (address, proxy) = swallowing(rig.gateways[0].address).await;
     let lossy = purse.0.at(&Gateway { address, ..rig.gateways[0].clone() });
     for (method, target, body, status) in [
         ("POST", CREDITS.to_owned(), credit(&usd, "1.00"), 201),
@@ -68,6 +67,7 @@ async fn row_1_a_lost_answer_and_a_retry_move_money_once(rig: &Rig) {
     assert_eq!(purse.balance(&usd).await, Balance::free("90.20"));
     assert_eq!(purse.balance(&usdc).await, Balance::free("10.800000"));
     assert_eq!(purse.transactions(&usd).await.len(), 3);
+    drop(proxy);
 }
 
 async fn row_4_twenty_first_uses_of_one_key_move_money_once(rig: &Rig) {

@@ -2,11 +2,13 @@
 //! remember their outcomes with another, on the table and in the encoding of [`super::once_for_ever`].
 //!
 //! Here the outcome comes last, so another transaction may take a key in between. The insert finds that out (it waits for
-//! whoever holds the key), and the whole transaction is run again by [`crate::Database::write`]: the lookup finds it then.
+//! whoever holds the key, for two seconds at most), and the whole transaction is run again by [`crate::Database::write`]:
+//! the lookup finds it then.
 
 use super::{Outcome, decode, encode, reused};
 use crate::failure::unique_as_conflict;
-use crate::{Backend, OrFault as _, Sql as _, Tx, array};
+use crate::{Backend, OrFault as _, Sql, Tx, array};
+use beem_clock::Entropy;
 use beem_fault::{Code, Fault, Result};
 use sea_orm::{QueryResult, Value};
 use std::collections::HashMap;
@@ -19,11 +21,14 @@ const KNOWN_POSTGRES: &str =
 const KNOWN_SQLITE: &str = "
     SELECT effect_key, fingerprint, outcome FROM effects WHERE effect_key IN (SELECT value FROM json_each($1))";
 
-// In the order of the keys' bytes, so that two of these wait for one another in one direction only.
+// In the order of the keys' bytes, so that two of these wait for one another in one direction only. The setting holds for
+// the rest of the transaction and costs no round trip of its own here: all rows are sorted, and it is read, before the first
+// is inserted.
 const REMEMBER_POSTGRES: &str = r#"
     INSERT INTO effects (effect_key, fingerprint, outcome, created_ms)
     SELECT effect_key, fingerprint, outcome, $4
-    FROM UNNEST($1::text[], $2::bytea[], $3::bytea[]) AS settled (effect_key, fingerprint, outcome)
+    FROM (SELECT set_config('lock_timeout', '2s', true)) AS patience,
+        UNNEST($1::text[], $2::bytea[], $3::bytea[]) AS settled (effect_key, fingerprint, outcome)
     ORDER BY effect_key COLLATE "C""#;
 // One text whatever their number; JSON has no bytes, so they go as hexadecimal digits.
 const REMEMBER_SQLITE: &str = "
@@ -91,13 +96,37 @@ pub async fn known(tx: &Tx<'_>, keys: &[&str]) -> Result<HashMap<String, Known>>
     rows.iter().map(read).collect()
 }
 
+/// The answers remembered under these effect keys, [`LARGEST_BATCH`] at most; not refusals, nor what cannot be read. For
+/// whoever proves that what was answered is there.
+///
+/// # Errors
+/// As [`known`].
+pub async fn answers(on: &impl Sql, keys: &[&str]) -> Result<HashMap<String, Vec<u8>>> {
+    check_size(keys.len())?;
+    let rows = match on.dialect() {
+        Backend::Postgres => on.rows(KNOWN_POSTGRES, vec![array::texts(keys.iter().copied())]).await?,
+        Backend::Sqlite => on.rows(KNOWN_SQLITE, vec![json(keys)?]).await?,
+    };
+    let mut answers = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let stored: Option<Vec<u8>> = row.try_get("", "outcome").or_fault()?;
+        // The outcome of an effect is never sealed: nothing is opened here.
+        if let Some(Ok(Ok(answer))) = stored
+            .map(|stored| decode(&stored, super::Vault { sealing: None, entropy: &Entropy::System }, ""))
+        {
+            answers.insert(row.try_get("", "effect_key").or_fault()?, answer);
+        }
+    }
+    Ok(answers)
+}
+
 /// Remembers for ever what these ended with, [`LARGEST_BATCH`] at most; one statement. Every key must have been missing
 /// from what [`known`] answered in this transaction. Effects of a refused write must not be in the transaction: that is
 /// the caller's care, as there is no savepoint here.
 ///
 /// # Errors
 /// One that makes [`crate::Database::write`] run the whole transaction again, when another transaction has taken one of
-/// the keys meanwhile. `internal`, a bug of the caller: a key twice, too many, a fault that is no refusal, and
+/// the keys meanwhile; `unavailable` as [`crate::ErrorKind::LockTimeout`] when another holds one and does not end. `internal`, a bug of the caller: a key twice, too many, a fault that is no refusal, and
 /// `idempotency-key-reused`, which is the outcome of a key that has another.
 pub async fn remember(tx: &Tx<'_>, settled: &[Settled<'_>]) -> Result<()> {
     check_size(settled.len())?;

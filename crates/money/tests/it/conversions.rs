@@ -1,6 +1,6 @@
 //! Conversions: every minor unit that goes in is somewhere, none is made, and a purchase costs the least that buys it.
 
-use crate::given::{DECIMALS, currency, market_rate, minor, parsed, rate, roomy_amount};
+use crate::given::{DECIMALS, cross_rate, currency, market_rate, minor, parsed, rate, ratio, roomy_amount};
 use beem_money::{Amount, Conversion, ConversionError, Currencies, Currency, Rate, Terms};
 use proptest::prelude::*;
 
@@ -38,6 +38,26 @@ fn a_sale_by_hand() {
     assert_eq!(made.amount_out, minor(787_272));
     assert_eq!(made.spread, minor(3_956));
     assert_eq!(made.remainder, minor(0));
+}
+
+#[test]
+fn round_numbers_lose_no_cent() {
+    let (dollar, euro) = (currency("USD", 2), currency("EUR", 2));
+    let mid = Rate::cross(Rate::ONE, parsed("1.08")).unwrap();
+    let terms = terms(&dollar, &euro, mid, 0, 0);
+    for (dollars, euros) in [(1_080, 1_000), (108, 100), (27, 25), (1_079, 999), (1_081, 1_000)] {
+        let sold = terms.sell(minor(dollars)).unwrap();
+        assert_eq!(
+            (sold.amount_out, sold.spread, sold.remainder),
+            (minor(euros), Amount::ZERO, Amount::ZERO)
+        );
+    }
+    assert_eq!(terms.buy(minor(1_000)).unwrap().amount_in, minor(1_080));
+    assert_eq!(terms.rate().unwrap().to_string(), "0.925925925925925925");
+    // Half a percent of 10.00 is 0.05.
+    let sold = Terms { spread_millionths: 5_000, ..terms }.sell(minor(1_080)).unwrap();
+    assert_eq!((sold.amount_out, sold.spread, sold.remainder), (minor(995), minor(5), Amount::ZERO));
+    assert_eq!(sold.rate.exact(), "24.875/27");
 }
 
 #[test]
@@ -96,7 +116,7 @@ fn what_is_too_small_or_too_large_has_no_price() {
 proptest! {
     #[test]
     fn nothing_is_made_or_lost(
-        amount in roomy_amount(), mid in market_rate(), spread in 0_u32..1_000_000, fee in 0_u32..1_000_000,
+        amount in roomy_amount(), mid in prop_oneof![market_rate(), cross_rate()], spread in 0_u32..1_000_000, fee in 0_u32..1_000_000,
     ) {
         for (i, j) in DECIMALS.iter().flat_map(|i| DECIMALS.map(|j| (*i, j))) {
             let (from, to) = (currency("AAA", i), currency("BBB", j));
@@ -148,7 +168,7 @@ proptest! {
 
     #[test]
     fn no_terms_make_it_panic(
-        amount in any::<i128>(), mid in rate(), spread in any::<u32>(), fee in any::<u32>(), i in any::<u8>(), j in 0_u8..=18,
+        amount in any::<i128>(), mid in ratio(), spread in any::<u32>(), fee in any::<u32>(), i in any::<u8>(), j in 0_u8..=18,
     ) {
         let (from, to) = (currency("AAA", i % 20), currency("BBB", j));
         let terms = terms(&from, &to, mid, spread, fee);

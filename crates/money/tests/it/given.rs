@@ -36,6 +36,22 @@ pub fn market_rate() -> impl Strategy<Value = Rate> {
         .prop_map(|(mantissa, exponent)| Rate::parse_feed(&format!("{mantissa}e{exponent}")).unwrap())
 }
 
+/// Rates as the house makes them: a cross of two markets, after a spread or not.
+pub fn cross_rate() -> impl Strategy<Value = Rate> {
+    (market_rate(), market_rate(), prop_oneof![Just(0_u32), 0_u32..1_000_000])
+        .prop_filter_map("out of bounds", |(from, to, spread)| Rate::cross(from, to)?.less_millionths(spread))
+}
+
+/// Ratios over all the bounds of a rate, with parts of up to 120 bits.
+pub fn ratio() -> impl Strategy<Value = Rate> {
+    let two = || (rate(), rate()).prop_filter_map("out of bounds", |(from, to)| Rate::cross(from, to));
+    prop_oneof![
+        rate(),
+        two(),
+        (two(), two()).prop_filter_map("out of bounds", |(from, to)| Rate::cross(from, to)),
+    ]
+}
+
 pub fn currency(code: &str, decimals: u8) -> Currency {
     Currency {
         code: CurrencyCode::parse(code).unwrap(),

@@ -1,7 +1,7 @@
-//! Rates: their texts, and that every product and quotient is the exact one rounded to the right side. The exact one is
-//! computed here in 2048 bits, by another formula.
+//! Rates: their texts, and that every product and quotient is the exact one, rounded to the right side where an amount comes
+//! out. The exact one is computed here in 2048 bits, by another formula.
 
-use crate::given::{DECIMALS, amount, market_rate, minor, parsed, rate};
+use crate::given::{DECIMALS, amount, cross_rate, market_rate, minor, parsed, rate, ratio};
 use beem_money::{Amount, Rate, RateError, share_ceil};
 use proptest::prelude::*;
 use std::cmp::Ordering;
@@ -9,11 +9,15 @@ use std::cmp::Ordering;
 type Huge = ruint::Uint<2048, 32>;
 
 /// Makes every exponent that occurs a whole number of places.
-const SHIFT: i32 = 120;
+const SHIFT: i32 = 70;
 
-/// A rate times 10^SHIFT.
-fn exact(rate: Rate) -> Huge {
+/// What stands above the line, and what below.
+fn above(rate: Rate) -> Huge {
     Huge::from(rate.mantissa()) * ten(i32::from(rate.exponent()) + SHIFT)
+}
+
+fn below(rate: Rate) -> Huge {
+    Huge::from(rate.divisor()) * ten(SHIFT)
 }
 
 fn ten(exponent: i32) -> Huge {
@@ -24,10 +28,15 @@ fn huge(amount: Amount) -> Huge {
     Huge::from(amount.minor())
 }
 
-/// One up in the last of 18 digits, times 10^SHIFT.
-fn next(rate: Rate) -> Huge {
-    let places = 17 - i32::try_from(rate.mantissa().ilog10()).unwrap();
-    exact(rate) + ten(i32::from(rate.exponent()) - places + SHIFT)
+/// Whether a decimal is the largest of 18 digits that is at most `most / of`.
+fn is_floor(decimal: Rate, most: Huge, of: Huge) -> bool {
+    let digits = i32::try_from(decimal.mantissa().ilog10()).unwrap();
+    let last = ten(i32::from(decimal.exponent()) - (17 - digits) + SHIFT);
+    let one_up = above(decimal) + last;
+    decimal.divisor() == 1
+        && digits < 18
+        && above(decimal) * of <= most * ten(SHIFT)
+        && one_up * of > most * ten(SHIFT)
 }
 
 #[test]
@@ -127,7 +136,7 @@ fn rates_are_read_and_written_plainly() {
 }
 
 #[test]
-fn rates_made_of_rates_are_rounded_down() {
+fn rates_made_of_rates_are_exact_and_shown_rounded_down() {
     let cross = |from: &str, to: &str| Rate::cross(parsed(from), parsed(to)).map(|rate| rate.to_string());
     assert_eq!(cross("1", "3").as_deref(), Some("0.333333333333333333"));
     assert_eq!(cross("2", "3").as_deref(), Some("0.666666666666666666"));
@@ -135,16 +144,100 @@ fn rates_made_of_rates_are_rounded_down() {
     assert_eq!(cross("1000000000000000000000", "0.0000000001"), None);
     assert_eq!(cross("0.0000000001", "1000000000000000000000.1"), None);
     assert_eq!(parsed("100").less_millionths(5_000), Some(parsed("99.5")));
-    assert_eq!(parsed("0.333333333333333333").less_millionths(1), Some(parsed("0.333332999999999999")));
+    let long = parsed("0.333333333333333333").less_millionths(1).unwrap();
+    assert_eq!(
+        (long.to_string().as_str(), long.exact().as_str()),
+        ("0.333332999999999999", "0.333332999999999999666667")
+    );
     assert_eq!(parsed("100").less_millionths(0), Some(parsed("100")));
     assert_eq!(parsed("100").less_millionths(999_999), Some(parsed("0.0001")));
     assert_eq!(parsed("100").less_millionths(1_000_000), None);
     assert_eq!(parsed("100").less_millionths(u32::MAX), None);
     assert_eq!(Rate::parse_feed("1e-30").unwrap().less_millionths(1), None);
     assert_eq!(parsed("100").more_millionths(5_000), Some(parsed("100.5")));
-    assert_eq!(parsed("0.999999999999999999").more_millionths(1), Some(parsed("1.00000099999999999")));
+    let long = parsed("0.999999999999999999").more_millionths(1).unwrap();
+    assert_eq!(
+        (long.to_string().as_str(), long.exact().as_str()),
+        ("1.00000099999999999", "1.000000999999999998999999")
+    );
     assert_eq!(Rate::parse_feed("1e30").unwrap().more_millionths(1), None);
     assert_eq!(Rate::ONE.more_millionths(u32::MAX), None);
+}
+
+#[test]
+fn a_cross_loses_nothing() {
+    let cross = |from: &str, to: &str| Rate::cross(parsed(from), parsed(to)).unwrap();
+    for (from, to, exact) in [
+        ("1", "1.08", "25/27"),
+        ("97000.5", "1.08", "808337.5/9"),
+        ("1", "3", "1/3"),
+        ("100", "3", "100/3"),
+        ("1", "8", "0.125"),
+        ("3", "0.0006", "5000"),
+        ("1", "0.000000000000000000000000000003", "1000000000000000000000000000000/3"),
+    ] {
+        let rate = cross(from, to);
+        assert_eq!(rate.exact(), exact);
+        assert_eq!(Rate::parse_exact(exact), Ok(rate));
+        assert_eq!(serde_json::to_string(&rate).unwrap(), format!("\"{exact}\""));
+        assert_eq!(serde_json::from_str::<Rate>(&format!("\"{exact}\"")).unwrap(), rate);
+    }
+    assert_eq!(cross("1", "3"), cross("0.07", "0.21"));
+    assert_eq!(Rate::cross(Rate::ONE, cross("1", "0.9")), Some(parsed("0.9")));
+    assert_eq!(Rate::median(&[cross("1", "3"), cross("1", "3")]), Some(cross("1", "3")));
+    // Ten to the 30th, and a hair more.
+    let most = "1000000000000000000000000000000";
+    assert_eq!(cross(most, "1"), parsed(most));
+    assert_eq!(Rate::cross(parsed(most), parsed("0.999999999999999999")), None);
+    assert_eq!(Rate::cross(parsed("0.999999999999999999"), parsed(most)), None);
+}
+
+#[test]
+fn what_no_ratio_holds_is_rounded_down() {
+    // 1 / (a × b × c): the divisor would have 171 bits.
+    let (a, b, c) = ("1.00000000000000007", "1.00000000000000009", "1.00000000000000011");
+    let over = |rate, text| Rate::cross(rate, parsed(text)).unwrap();
+    let two = over(over(Rate::ONE, a), b);
+    assert_ne!(two.divisor(), 1);
+    assert_eq!(over(two, c).exact(), "0.99999999999999973");
+}
+
+#[test]
+fn only_the_exact_text_is_read_as_one() {
+    for text in [
+        "",
+        "/",
+        "1/",
+        "/1",
+        "1/1",
+        "2/6",
+        "1/0",
+        "0/3",
+        "0",
+        "01",
+        "1.0",
+        "1.",
+        ".5",
+        "-1/3",
+        "+1/3",
+        "1/-3",
+        "1 /3",
+        "1/3/7",
+        "1/3.0",
+        "1e3",
+        "25/2.7",
+        "1/03",
+        "0.5/9.",
+        "1..5",
+        "1/8",
+        "10000000000000000000000000000000/3",
+        "١",
+        "34.0282366920938463463374607431768211457/7",
+    ] {
+        assert_eq!(Rate::parse_exact(text), Err(RateError::NotExact), "{text:?}");
+    }
+    assert_eq!(Rate::parse_exact(&"1".repeat(121)), Err(RateError::NotExact));
+    assert_eq!(Rate::parse_exact("0.5"), Ok(parsed("0.5")));
 }
 
 #[test]
@@ -205,34 +298,55 @@ proptest! {
     fn a_rate_reads_back(rate in rate()) {
         prop_assert_eq!(Rate::parse(&rate.to_string()), Ok(rate));
         prop_assert_eq!(Rate::parse_feed(&rate.to_string()), Ok(rate));
+        prop_assert_eq!(rate.exact(), rate.to_string());
         prop_assert!(rate.mantissa() % 10 != 0 && rate.mantissa() < 1_000_000_000_000_000_000);
         prop_assert!(rate.to_string().len() <= 49);
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in "\\PC{0,110}|[0-9.eE+\\-]{0,40}") {
+    fn an_exact_text_reads_back(rate in prop_oneof![ratio(), cross_rate()]) {
+        prop_assert_eq!(Rate::parse_exact(&rate.exact()), Ok(rate));
+        prop_assert!(rate.exact().len() <= 120);
+        // What is shown reads back as what is shown the same, and is the value rounded down.
+        let shown = parsed(&rate.to_string());
+        prop_assert_eq!(shown.to_string(), rate.to_string());
+        prop_assert!(rate.to_string().len() <= 49);
+        prop_assert!(is_floor(shown, above(rate), below(rate)));
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,110}|[0-9.eE+\\-/]{0,40}|[0-9]{0,60}\\.?[0-9]{0,60}/[0-9]{0,60}") {
         let _ = Rate::parse(&text);
         let _ = Rate::parse_feed(&text);
+        if let Ok(rate) = Rate::parse_exact(&text) {
+            prop_assert_eq!(rate.exact(), text);
+        }
     }
 
     #[test]
-    fn rates_are_ordered_by_value(a in rate(), b in rate(), near in market_rate(), n in 0_u32..3) {
-        prop_assert_eq!(a.cmp(&b), exact(a).cmp(&exact(b)));
+    fn rates_are_ordered_by_value(a in ratio(), b in ratio(), near in cross_rate(), n in 0_u32..3) {
+        let by_value = |a, b| (above(a) * below(b)).cmp(&(above(b) * below(a)));
+        prop_assert_eq!(a.cmp(&b), by_value(a, b));
         prop_assert_eq!(a.cmp(&b) == Ordering::Equal, a == b);
         let moved = near.more_millionths(n).unwrap();
-        prop_assert_eq!(near.cmp(&moved), exact(near).cmp(&exact(moved)));
+        prop_assert_eq!(near.cmp(&moved), by_value(near, moved));
+        prop_assert_eq!(near == moved, n == 0);
     }
 
     #[test]
-    fn out_is_the_floor_and_in_is_the_least(amount in amount(), rate in rate()) {
+    fn out_is_the_floor_and_in_is_the_least(amount in amount(), rate in prop_oneof![ratio(), cross_rate()]) {
         for (from, to) in DECIMALS.iter().flat_map(|from| DECIMALS.map(|to| (*from, to))) {
-            let scale = ten(SHIFT + i32::from(from));
-            let worth = huge(amount) * exact(rate) * ten(i32::from(to)) / scale;
-            match rate.out_floor(amount, from, to) {
-                Some(out) => prop_assert_eq!(huge(out), worth),
-                None => prop_assert!(worth > huge(Amount::MAX)),
+            let (factor, scale) = (above(rate) * ten(i32::from(to)), below(rate) * ten(i32::from(from)));
+            let product = huge(amount) * factor;
+            for (made, worth) in [
+                (rate.out_floor(amount, from, to), product / scale),
+                (rate.out_ceil(amount, from, to), product.div_ceil(scale)),
+            ] {
+                match made {
+                    Some(out) => prop_assert_eq!(huge(out), worth),
+                    None => prop_assert!(worth > huge(Amount::MAX)),
+                }
             }
-            let factor = exact(rate) * ten(i32::from(to));
             let least = (huge(amount) * scale).div_ceil(factor);
             match rate.in_ceil(amount, from, to) {
                 Some(least_in) => {
@@ -248,36 +362,43 @@ proptest! {
     }
 
     #[test]
-    fn a_cross_rate_is_the_largest_that_is_not_too_high(from in rate(), to in rate()) {
-        let one = ten(SHIFT);
+    fn a_cross_rate_is_exact(from in rate(), to in rate()) {
+        let (quotient, of) = (above(from) * below(to), below(from) * above(to));
         match Rate::cross(from, to) {
             Some(cross) => {
-                prop_assert!(exact(cross) * exact(to) <= exact(from) * one);
-                prop_assert!(next(cross) * exact(to) > exact(from) * one);
+                prop_assert_eq!(above(cross) * of, quotient * below(cross));
+                prop_assert_eq!(Rate::cross(Rate::ONE, cross), Rate::cross(to, from));
+                prop_assert_eq!(cross == Rate::ONE, from == to);
             }
-            None => {
-                let (most, least) = (ten(SHIFT + 30), ten(SHIFT - 30));
-                let quotient = exact(from) * one / exact(to);
-                prop_assert!(quotient > most || quotient < least);
-            }
+            None => prop_assert!(quotient > of * ten(30) || quotient * ten(30) < of),
         }
     }
 
     #[test]
-    fn a_spread_is_exact_rounded_down(rate in market_rate(), n in 0_u32..1_000_000) {
+    fn a_cross_of_any_rates_is_not_too_high(from in ratio(), to in ratio()) {
+        let (quotient, of) = (above(from) * below(to), below(from) * above(to));
+        match Rate::cross(from, to) {
+            Some(cross) if above(cross) * of == quotient * below(cross) => {}
+            Some(cross) => prop_assert!(is_floor(cross, quotient, of)),
+            None => prop_assert!(quotient > of * ten(30) || quotient * ten(30) < of),
+        }
+    }
+
+    #[test]
+    fn a_spread_is_exact(rate in prop_oneof![market_rate(), cross_rate()], n in 0_u32..1_000_000) {
         let million = Huge::from(1_000_000);
         for (made, factor) in [
             (rate.less_millionths(n), Huge::from(1_000_000 - n)),
             (rate.more_millionths(n), Huge::from(1_000_000 + n)),
         ] {
             let made = made.unwrap();
-            prop_assert!(exact(made) * million <= exact(rate) * factor);
-            prop_assert!(next(made) * million > exact(rate) * factor);
+            prop_assert_eq!(above(made) * million * below(rate), above(rate) * factor * below(made));
+            prop_assert_eq!(made == rate, n == 0);
         }
     }
 
     #[test]
-    fn a_median_lies_in_the_middle(rates in prop::collection::vec(rate(), 1..8)) {
+    fn a_median_lies_in_the_middle(rates in prop::collection::vec(prop_oneof![rate(), cross_rate()], 1..8)) {
         let median = Rate::median(&rates).unwrap();
         let half = rates.len().div_ceil(2);
         prop_assert!(rates.iter().filter(|rate| **rate >= median).count() >= half);
@@ -290,16 +411,18 @@ proptest! {
             sorted.sort();
             let (lower, upper) = (sorted[half - 1], sorted[half]);
             prop_assert!(lower <= median && median <= upper);
-            prop_assert!(exact(median) * Huge::from(2) <= exact(lower) + exact(upper));
-            prop_assert!(next(median) * Huge::from(2) > exact(lower) + exact(upper));
+            let sum = above(lower) * below(upper) + above(upper) * below(lower);
+            let of = below(lower) * below(upper) * Huge::from(2);
+            prop_assert!(median == lower || is_floor(median, sum, of));
         }
     }
 
     #[test]
-    fn apart_is_the_same_both_ways(a in market_rate(), b in market_rate()) {
+    fn apart_is_the_same_both_ways(a in cross_rate(), b in cross_rate()) {
         let apart = Rate::apart_millionths(a, b);
         prop_assert_eq!(apart, Rate::apart_millionths(b, a));
-        let (low, high) = (exact(a.min(b)), exact(a.max(b)));
+        let (low, high) = (a.min(b), a.max(b));
+        let (low, high) = (above(low) * below(high), above(high) * below(low));
         let millionths = ((high - low) * Huge::from(1_000_000)).div_ceil(low);
         prop_assert_eq!(Huge::from(apart), millionths.min(Huge::from(u64::MAX)));
     }

@@ -90,7 +90,7 @@ fn the_text_parses_and_holds_cumulative_histograms() {
 }
 
 #[test]
-fn counters_and_gauges_are_made_once_and_escape_their_labels() {
+fn counters_gauges_and_histograms_are_made_once_and_escape_their_labels() {
     let telemetry = Telemetry::off();
     let meters = telemetry.meters().clone();
     for _ in 0..3 {
@@ -98,7 +98,14 @@ fn counters_and_gauges_are_made_once_and_escape_their_labels() {
     }
     meters.gauge("beem.connections", &[("kind", "a \"quoted\\\" name\n")], 7);
     meters.gauge("beem.connections", &[("kind", "a \"quoted\\\" name\n")], 5);
+    for seconds in [0.002, 0.2, 20.0] {
+        meters.seconds("beem.ledger.group.duration", &[("outcome", "committed")], seconds);
+    }
     let (samples, types) = parse(&telemetry.prometheus_text());
+    assert_eq!(types["beem_ledger_group_duration_seconds"], "histogram");
+    let of = |rest: &str| samples[&format!("beem_ledger_group_duration_seconds{rest}")];
+    assert_eq!(of(r#"_count{outcome="committed"}"#), 3.0);
+    assert_eq!(of(r#"_bucket{outcome="committed",le="0.25"}"#), 2.0);
     assert_eq!(samples[r#"beem_gateway_refusals_total{code="digest-mismatch"}"#], 3.0);
     assert_eq!(types["beem_connections"], "gauge");
     assert_eq!(samples.iter().find(|(series, _)| series.starts_with("beem_connections{")).unwrap().1, &5.0);

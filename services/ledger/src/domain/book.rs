@@ -21,7 +21,7 @@ pub struct Balance {
     pub currency: CurrencyCode,
     pub total: Amount,
     pub reserved: Amount,
-    /// What is available never goes below this; None for no limit.
+    /// As it stands in its row: see [`Balance::lowest`].
     pub floor: Option<Amount>,
     /// The number of its newest entry; 0 for none.
     pub sequence: i64,
@@ -36,6 +36,12 @@ impl Balance {
     #[must_use]
     pub fn available(&self) -> Option<Amount> {
         self.total.checked_sub(self.reserved)
+    }
+
+    /// What is available never goes below this: nothing for a wallet, whatever its row says; None for no limit.
+    #[must_use]
+    pub fn lowest(&self) -> Option<Amount> {
+        if self.owner.is_some() { Some(Amount::ZERO) } else { self.floor }
     }
 }
 
@@ -114,6 +120,7 @@ pub struct Changes {
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Book {
+    now: Moment,
     time: Moment,
     balances: BTreeMap<LedgerAccountId, Updated>,
     holds: BTreeMap<HoldId, Slot>,
@@ -139,15 +146,15 @@ struct Before {
 }
 
 impl Book {
-    /// Opens the book with locked balances and holds. Its one time is `now`, or that of the newest entry of any of the
-    /// accounts if that is later: time in the books never goes back, whatever clocks do.
+    /// Opens the book with locked balances and holds. `now` is read once they are locked, so that what is entered later
+    /// has a later time, however long somebody waited for a lock.
     #[must_use]
     pub fn open(now: Moment, balances: Vec<Balance>, holds: Vec<Hold>) -> Self {
-        let time = balances.iter().map(|balance| balance.time).fold(now, Moment::max);
         let balances = balances.into_iter().map(|b| (b.account, Updated { was: b.sequence, balance: b }));
         let slot = |hold: Hold| (hold.new.id, Slot { hold, placed: false, changed: false });
         Self {
-            time,
+            now,
+            time: now,
             balances: balances.collect(),
             holds: holds.into_iter().map(slot).collect(),
             transfers: Vec::new(),
@@ -155,7 +162,8 @@ impl Book {
         }
     }
 
-    /// The time of all that this book enters.
+    /// The time of all that the newest order entered: when the book was opened, or that of the newest entry of any account
+    /// of the order if that is later, since time in an account never goes back, whatever clocks do.
     #[must_use]
     pub const fn time(&self) -> Moment {
         self.time
@@ -177,17 +185,22 @@ impl Book {
         &self.entries
     }
 
-    /// Carries an order out, or refuses it and leaves everything as it was. The range is that of its entries.
+    /// Carries an order out under its effect key, or refuses it and leaves everything as it was. The range is that of its
+    /// entries.
     ///
     /// # Errors
     /// `not-found` for a wallet, system account or hold that does not exist for its owner; `insufficient-funds`;
-    /// `hold-ended`; `validation-failed` naming `currency`, `amount` or `same-wallet`; `internal` for an order that
-    /// contradicts itself.
-    pub fn carry_out(&mut self, order: &Order) -> Result<Range<usize>> {
+    /// `hold-ended`; `validation-failed` naming `currency`, `amount` or `same-wallet`; `unavailable` for what a system
+    /// account has no room for and for a hold whose time to expire has not come; `internal` for an order that contradicts
+    /// itself.
+    pub fn carry_out(&mut self, effect: &str, order: &Order) -> Result<Range<usize>> {
+        let held = order.holds().filter_map(|id| self.hold(id)).map(|hold| hold.new.account);
+        let newest = order.accounts().chain(held).filter_map(|account| self.balance(account)).map(|b| b.time);
+        self.time = newest.fold(self.now, Moment::max);
         let mut before =
             Before { transfers: self.transfers.len(), entries: self.entries.len(), ..Before::default() };
         let first = self.entries.len();
-        let outcome = self.steps(order, &mut before);
+        let outcome = self.steps(effect, order, &mut before);
         if let Err(fault) = outcome {
             self.undo(before);
             return Err(fault);
@@ -211,7 +224,7 @@ impl Book {
         Changes { transfers: self.transfers, entries: self.entries, balances, placed, ended }
     }
 
-    fn steps(&mut self, order: &Order, before: &mut Before) -> Result<()> {
+    fn steps(&mut self, effect: &str, order: &Order, before: &mut Before) -> Result<()> {
         if order.steps.is_empty() {
             return Err(Fault::internal("an order without steps"));
         }
@@ -220,15 +233,15 @@ impl Book {
         for step in &order.steps {
             match step {
                 Step::Transfer(transfer) => {
-                    self.transfer(order.owner, transfer.clone(), before)?;
+                    self.transfer((effect, order.owner), transfer.clone(), before)?;
                     if let Some(left) = owed.get_mut(&transfer.debit) {
                         *left = left.checked_sub(transfer.amount).ok_or_else(too_large)?;
                     }
                 }
-                Step::Reserve(hold) => self.reserve(order.owner, hold, before)?,
+                Step::Reserve(hold) => self.reserve((effect, order.owner), hold, before)?,
                 Step::PostHold { hold, amount, transfer, credit, kind } => {
                     let posting = (*transfer, *credit, *kind);
-                    self.post_hold(order.owner, *hold, *amount, posting, before)?;
+                    self.post_hold((effect, order.owner), *hold, *amount, posting, before)?;
                 }
                 Step::EndHold { hold, end } => {
                     let account = self.end_hold(order.owner, *hold, *end, before)?;
@@ -246,7 +259,12 @@ impl Book {
         Ok(())
     }
 
-    fn transfer(&mut self, owner: AccountId, new: NewTransfer, before: &mut Before) -> Result<()> {
+    fn transfer(
+        &mut self,
+        (effect, owner): (&str, AccountId),
+        new: NewTransfer,
+        before: &mut Before,
+    ) -> Result<()> {
         if !new.amount.is_positive() {
             return Err(Fault::field("amount", "above zero"));
         }
@@ -256,22 +274,28 @@ impl Book {
         for side in [new.debit, new.credit] {
             self.check(owner, side, new.currency)?;
         }
-        let digest = new.digest();
+        let digest = new.digest(effect);
         let left = new.amount.checked_neg().ok_or_else(too_large)?;
         let (kind, subject) = (EntryKind::Moved(new.kind), Subject::Transfer(new.id));
         let debit = Change { kind, subject, digest, amount: left, reserved: Amount::ZERO };
         let debit_sequence = self.enter(new.debit, &debit, before)?;
         let credit = Change { amount: new.amount, ..debit };
         let credit_sequence = self.enter(new.credit, &credit, before)?;
-        self.transfers.push(Transfer { new, debit_sequence, credit_sequence, time: self.time });
+        let effect = effect.to_owned();
+        self.transfers.push(Transfer { new, effect, debit_sequence, credit_sequence, time: self.time });
         Ok(())
     }
 
-    fn reserve(&mut self, owner: AccountId, new: &NewHold, before: &mut Before) -> Result<()> {
+    fn reserve(
+        &mut self,
+        (effect, owner): (&str, AccountId),
+        new: &NewHold,
+        before: &mut Before,
+    ) -> Result<()> {
         if !new.amount.is_positive() {
             return Err(Fault::field("amount", "above zero"));
         }
-        if new.expires.is_some_and(|at| at <= self.time) {
+        if new.expires.is_some_and(|at| at <= self.now) {
             return Err(Fault::field("expiresAt", "in the future"));
         }
         if self.holds.contains_key(&new.id) {
@@ -281,6 +305,7 @@ impl Book {
         let currency = balance.ok_or_else(|| Fault::not_found("wallet"))?.currency;
         let mut hold = Hold {
             new: new.clone(),
+            effect: effect.to_owned(),
             owner,
             currency,
             created: self.time,
@@ -304,7 +329,7 @@ impl Book {
 
     fn post_hold(
         &mut self,
-        owner: AccountId,
+        (effect, owner): (&str, AccountId),
         id: HoldId,
         amount: Option<Amount>,
         (transfer, credit, kind): (TransferId, LedgerAccountId, Kind),
@@ -324,7 +349,7 @@ impl Book {
             counterpart: None,
         };
         self.end_hold(owner, id, HoldEnd::Posted(amount), before)?;
-        self.transfer(owner, new, before)
+        self.transfer((effect, owner), new, before)
     }
 
     /// The hold's wallet.
@@ -338,9 +363,14 @@ impl Book {
         let hold = self.hold_of(owner, id)?.clone();
         let account = hold.new.account;
         match (hold.state, end) {
-            (HoldState::Active, HoldEnd::Voided | HoldEnd::Expired) => {}
+            (HoldState::Active, HoldEnd::Voided) => {}
+            (HoldState::Active, HoldEnd::Expired) => {
+                if hold.new.expires.is_none_or(|at| at > self.now) {
+                    return Err(Fault::unavailable("the hold's time has not come by this clock"));
+                }
+            }
             (HoldState::Active, HoldEnd::Posted(amount)) => {
-                if hold.new.expires.is_some_and(|at| at <= self.time) {
+                if hold.new.expires.is_some_and(|at| at <= self.now) {
                     return Err(ended("the hold has expired"));
                 }
                 if !amount.is_positive() || amount > hold.new.amount {
@@ -395,12 +425,13 @@ impl Book {
     fn enter(&mut self, account: LedgerAccountId, change: &Change, before: &mut Before) -> Result<i64> {
         let updated = self.balances.get_mut(&account).ok_or_else(|| Fault::not_found("wallet"))?;
         let balance = &updated.balance;
-        let total = balance.total.checked_add(change.amount).ok_or_else(too_large)?;
-        let reserved = balance.reserved.checked_add(change.reserved).ok_or_else(too_large)?;
+        let full = || if balance.owner.is_some() { too_large() } else { no_room() };
+        let total = balance.total.checked_add(change.amount).ok_or_else(full)?;
+        let reserved = balance.reserved.checked_add(change.reserved).ok_or_else(full)?;
         let sequence = balance.sequence.checked_add(1).ok_or_else(|| Fault::internal("no more entries"))?;
-        let available = total.checked_sub(reserved).ok_or_else(too_large)?;
+        let available = total.checked_sub(reserved).ok_or_else(full)?;
         let falls = change.amount.is_negative() || change.reserved.is_positive();
-        if falls && balance.floor.is_some_and(|floor| available < floor) {
+        if falls && balance.lowest().is_some_and(|lowest| available < lowest) {
             return Err(insufficient(balance));
         }
         if reserved.is_negative() {
@@ -455,6 +486,11 @@ struct Change {
 
 fn too_large() -> Fault {
     Fault::field("amount", "too large")
+}
+
+/// Of a system account: no fault of the caller's, and not to be remembered as one.
+fn no_room() -> Fault {
+    Fault::unavailable("a system account has no room for this amount")
 }
 
 fn ended(detail: &str) -> Fault {

@@ -38,9 +38,15 @@ pub struct Exchanged {
 
 impl Exchange<'_> {
     /// Source → liquidity all that is given; liquidity → fees the fee in it; liquidity → target what is received; liquidity
-    /// → spread and → rounding what lies between that and the worth. What is zero is left out.
+    /// → spread and → rounding what lies between that and the worth. What is zero is left out. The one that leaves the source
+    /// and the one that comes to the target get these ids.
     #[must_use]
-    pub fn transfers(&self, now: Moment, entropy: &Entropy) -> Exchanged {
+    pub fn transfers(
+        &self,
+        (debit, credit): (TransferId, TransferId),
+        now: Moment,
+        entropy: &Entropy,
+    ) -> Exchanged {
         let (from, to, priced) = (self.from, self.to, &self.conversion);
         let (given, received) = (Purpose::Liquidity.id(from, ""), Purpose::Liquidity.id(to, ""));
         let other = |currency, amount| {
@@ -69,7 +75,7 @@ impl Exchange<'_> {
         let back = transfer(received, self.target, to, priced.amount_out, self.in_kind, back);
         let spread = kept(received, Purpose::Spread, to, priced.spread, Kind::Spread);
         let remainder = kept(received, Purpose::Rounding, to, priced.remainder, Kind::Rounding);
-        let (debit, credit) = (out.id, back.id);
+        let (out, back) = (NewTransfer { id: debit, ..out }, NewTransfer { id: credit, ..back });
         let transfers = [Some(out), fee, Some(back), spread, remainder].into_iter().flatten().collect();
         Exchanged { transfers, debit, credit }
     }
@@ -99,7 +105,8 @@ mod tests {
             reference: "r",
             cause: &cause,
         };
-        exchange.transfers(Moment::from_unix_s(1_800_000_000), &Entropy::seeded(1))
+        let ids = (TransferId(uuid::Uuid::from_u128(10)), TransferId(uuid::Uuid::from_u128(12)));
+        exchange.transfers(ids, Moment::from_unix_s(1_800_000_000), &Entropy::seeded(1))
     }
 
     /// What each account has in the end.

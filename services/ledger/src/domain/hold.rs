@@ -79,6 +79,8 @@ pub struct NewHold {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub new: NewHold,
+    /// The key it was placed under: one key, one effect, for ever.
+    pub effect: String,
     pub owner: AccountId,
     pub currency: CurrencyCode,
     pub created: Moment,
@@ -97,6 +99,7 @@ impl Hold {
     pub fn digest(&self) -> Hash {
         let expires = self.new.expires.map(|at| at.unix_ms().to_be_bytes());
         Digest::of("beem.ledger.v1 hold")
+            .text(&self.effect)
             .bytes(self.new.id.0.as_bytes())
             .bytes(self.new.account.0.as_bytes())
             .bytes(self.owner.0.as_bytes())

@@ -5,7 +5,9 @@ use beem_clock::Moment;
 use beem_ids::RateLockId;
 use beem_money::{CurrencyCode, Rate};
 
-/// Which amount of a promised conversion is fixed.
+/// Which amount of a conversion whoever asked for the promise means to fix. It decides nothing: the spread is against whoever
+/// converts, so that the rate is the same on both sides, and it binds neither deposits nor payouts. It is kept, and answered
+/// as it was asked, for whoever looks into what a promise was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockSide {
     /// The one that is given.
@@ -54,7 +56,7 @@ impl Lock {
             .text(self.from.as_str())
             .text(self.to.as_str())
             .text(self.side.as_str())
-            .text(&self.mid.to_string())
+            .text(&self.mid.exact())
             .number(i64::from(self.spread_millionths))
             .number(self.created.unix_ms())
             .number(self.expires.unix_ms())

@@ -107,6 +107,36 @@ impl Outbound {
             .done()
     }
 
+    /// Whether the network may have taken that.
+    ///
+    /// # Errors
+    /// `validation-failed` naming `fee` when it is above the cap.
+    pub fn check_fee(&self, fee: Amount) -> Result<()> {
+        if fee.is_negative() || fee > self.fee_cap {
+            return Err(Fault::field("fee", "at most the cap that was reserved"));
+        }
+        Ok(())
+    }
+
+    /// What its conversions take from liquidity, by currency: what is received, and what is kept of the worth at the middle
+    /// rate. The fee counts with all of its cap.
+    #[must_use]
+    pub fn liquidity(&self) -> Vec<(CurrencyCode, Option<Amount>)> {
+        let worth = |leg: &Leg| {
+            let priced = &leg.conversion;
+            priced.amount_out.checked_add(priced.spread)?.checked_add(priced.remainder)
+        };
+        match (self.plan.pay.as_ref().map(worth), self.plan.fee.as_ref().map(worth)) {
+            (Some(pay), Some(fee)) if self.pay_currency == self.fee_currency => {
+                vec![(self.pay_currency, pay.zip(fee).and_then(|(pay, fee)| pay.checked_add(fee)))]
+            }
+            (pay, fee) => {
+                let pay = pay.map(|worth| (self.pay_currency, worth));
+                pay.into_iter().chain(fee.map(|worth| (self.fee_currency, worth))).collect()
+            }
+        }
+    }
+
     /// Units of the paid currency for one unit of the wallet's.
     #[must_use]
     pub fn rate(&self) -> Rate {
@@ -127,28 +157,31 @@ impl Outbound {
         now: Moment,
         entropy: &Entropy,
     ) -> Result<Paying> {
-        if fee.is_negative() || fee > self.fee_cap {
-            return Err(Fault::field("fee", "at most the cap that was reserved"));
-        }
+        self.check_fee(fee)?;
         let draft = Draft { outbound: self, hold, now, entropy };
         let clearing = Purpose::Clearing.id(self.pay_currency, &self.network);
         let gas = Purpose::Gas.id(self.fee_currency, "");
         let mut transfers = match &self.plan.pay {
-            None => vec![draft.plain(self.wallet, clearing, self.pay_currency, self.pay, Kind::PaymentOut)],
-            Some(leg) => draft.exchanged(clearing, self.pay_currency, leg.conversion, Kind::PaymentOut),
+            None => {
+                let (currency, kind) = (self.pay_currency, Kind::PaymentOut);
+                vec![draft.plain("pay", (self.wallet, clearing), currency, self.pay, kind)]
+            }
+            Some(leg) => {
+                draft.exchanged("pay", clearing, self.pay_currency, leg.conversion, Kind::PaymentOut)
+            }
         };
         if fee.is_positive() {
             transfers.extend(match (self.fee_payer, &self.plan.fee) {
                 (FeePayer::Recipient, _) => {
-                    vec![draft.plain(clearing, gas, self.fee_currency, fee, Kind::Fee)]
+                    vec![draft.plain("fee", (clearing, gas), self.fee_currency, fee, Kind::Fee)]
                 }
                 (FeePayer::Merchant, None) => {
-                    vec![draft.plain(self.wallet, gas, self.fee_currency, fee, Kind::Fee)]
+                    vec![draft.plain("fee", (self.wallet, gas), self.fee_currency, fee, Kind::Fee)]
                 }
                 (FeePayer::Merchant, Some(leg)) => {
                     let terms = leg.terms(currencies.0, currencies.1);
                     let conversion = terms.buy(fee).map_err(Fault::internal)?;
-                    draft.exchanged(gas, self.fee_currency, conversion, Kind::Fee)
+                    draft.exchanged("fee", gas, self.fee_currency, conversion, Kind::Fee)
                 }
             });
         }
@@ -161,7 +194,8 @@ impl Outbound {
     }
 }
 
-/// What the transfers of a payout have in common.
+/// What the transfers of a payout have in common. Those at the wallet, the chain and the gas have ids of the payout and of
+/// what they pay, so that nothing pays one twice.
 struct Draft<'a> {
     outbound: &'a Outbound,
     hold: &'a NewHold,
@@ -172,19 +206,24 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn plain(
         &self,
-        debit: LedgerAccountId,
-        credit: LedgerAccountId,
+        step: &str,
+        (debit, credit): (LedgerAccountId, LedgerAccountId),
         currency: CurrencyCode,
         amount: Amount,
         kind: Kind,
     ) -> NewTransfer {
-        let id: TransferId = NewTransfer::draw_id(self.now, self.entropy);
+        let id = self.id(step);
         let (reference, cause) = (self.hold.reference.clone(), self.hold.cause.clone());
         NewTransfer { id, debit, credit, currency, amount, kind, reference, cause, counterpart: None }
     }
 
+    fn id(&self, step: &str) -> TransferId {
+        NewTransfer::derived_id(self.outbound.hold.0, step)
+    }
+
     fn exchanged(
         &self,
+        step: &str,
         target: LedgerAccountId,
         to: CurrencyCode,
         conversion: Conversion,
@@ -201,7 +240,8 @@ impl Draft<'_> {
             reference: &self.hold.reference,
             cause: &self.hold.cause,
         };
-        exchange.transfers(self.now, self.entropy).transfers
+        let ids = (self.id(step), self.id(&format!("{step} credit")));
+        exchange.transfers(ids, self.now, self.entropy).transfers
     }
 }
 

@@ -1,6 +1,7 @@
 //! Quotes: an offer to convert between two wallets of an account, at a price that holds until it expires. Carried out once.
 
 use super::digest::{Digest, Hash};
+use super::transfer::NewTransfer;
 use beem_clock::Moment;
 use beem_ids::{AccountId, LedgerAccountId, PrincipalId, QuoteId, TransferId};
 use beem_money::{Amount, Conversion, ConversionError, CurrencyCode, Rate, Terms};
@@ -100,6 +101,12 @@ impl Quote {
         }
     }
 
+    /// The transfer that leaves the one wallet and the one that comes to the other: a quote has no others, ever.
+    #[must_use]
+    pub fn transfer_ids(&self) -> (TransferId, TransferId) {
+        (NewTransfer::derived_id(self.id.0, "debit"), NewTransfer::derived_id(self.id.0, "credit"))
+    }
+
     /// Over the row as it is written; that it was carried out is proved by its transfers.
     #[must_use]
     pub fn digest(&self) -> Hash {
@@ -117,7 +124,7 @@ impl Quote {
             .amount(priced.spread)
             .amount(priced.remainder)
             .text(&priced.rate.to_string())
-            .text(&offer.mid.to_string())
+            .text(&offer.mid.exact())
             .text(&offer.reference)
             .bytes(offer.created_by.0.as_bytes())
             .number(self.created.unix_ms())

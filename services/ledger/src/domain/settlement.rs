@@ -9,6 +9,11 @@ use beem_clock::{Entropy, Moment};
 use beem_ids::{AccountId, LedgerAccountId, RateLockId, SettlementId, TransferId};
 use beem_money::{Amount, ConversionError, CurrencyCode, Rate, Terms};
 
+/// The steps of a deposit of which each makes one transfer, once.
+const BOOKING: &str = "suspense";
+const LEAVING: &str = "conversion";
+const CREDIT: &str = "credit";
+
 /// A deposit on its way to its wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
@@ -113,12 +118,18 @@ pub struct Crediting {
 }
 
 impl Settlement {
+    /// The transfer that brings a deposit to suspense.
+    #[must_use]
+    pub fn suspense_id(id: SettlementId) -> TransferId {
+        NewTransfer::derived_id(id.0, BOOKING)
+    }
+
     /// Over what never changes of it.
     #[must_use]
     pub fn digest(&self) -> Hash {
         let promised = self.promised.as_ref();
         let lock = promised.map(|p| p.lock.0.into_bytes());
-        let mid = promised.map(|p| p.mid.to_string());
+        let mid = promised.map(|p| p.mid.exact());
         let spread = promised.map_or(-1, |p| i64::from(p.spread_millionths));
         Digest::of("beem.ledger.v1 settlement")
             .bytes(self.id.0.as_bytes())
@@ -170,7 +181,7 @@ impl Settlement {
     ) -> Result<Crediting, ConversionError> {
         let source = Purpose::Suspense.id(self.currency, "");
         if self.currency == self.wallet_currency {
-            let id = NewTransfer::draw_id(now, entropy);
+            let id = NewTransfer::derived_id(self.id.0, CREDIT);
             let transfer =
                 NewTransfer { id, debit: source, credit: self.wallet, kind: self.kind, ..self.booking() };
             let transfers = vec![transfer];
@@ -188,7 +199,8 @@ impl Settlement {
             reference: &self.reference,
             cause: &self.cause,
         };
-        let exchanged = exchange.transfers(now, entropy);
+        let ids = (NewTransfer::derived_id(self.id.0, LEAVING), NewTransfer::derived_id(self.id.0, CREDIT));
+        let exchanged = exchange.transfers(ids, now, entropy);
         Ok(Crediting {
             transfers: exchanged.transfers,
             amount: conversion.amount_out,
@@ -229,7 +241,7 @@ mod tests {
             reference: "r".into(),
             cause: Cause { kind: "deposit".into(), id: "1".into() },
             promised: None,
-            suspense: TransferId(Uuid::from_u128(4)),
+            suspense: Settlement::suspense_id(SettlementId(Uuid::from_u128(1))),
             created: Moment::from_unix_ms(1_800_000_000_000),
             state: SettlementState::Suspended(Reason::UnderWay),
         }
@@ -297,6 +309,20 @@ mod tests {
         let lock = RateLockId(Uuid::from_u128(5));
         assert!(changed(&|s| s.promised = Some(Promised { lock, mid: Rate::ONE, spread_millionths: 0 })));
         assert!(!changed(&|s| s.state = SettlementState::Suspended(Reason::Kept)));
+    }
+
+    #[test]
+    fn what_is_done_once_has_one_id() {
+        let currencies = Currencies::built_in();
+        let [usdc, usd] = ["USDC", "USD"].map(|code| currencies.get(code.parse().unwrap()).unwrap());
+        let terms = Terms { from: usdc, to: usd, mid: Rate::ONE, spread_millionths: 0, fee_millionths: 0 };
+        for deposit in [settlement(usdc.code, usd.code, 70_000), settlement(usdc.code, usdc.code, 7)] {
+            let [one, two] = [1, 2].map(|seed| {
+                deposit.crediting(&terms, deposit.created, &Entropy::seeded(seed)).unwrap().transfer
+            });
+            assert_eq!(one, two);
+            assert_ne!(one, deposit.suspense);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::digest::{Digest, Hash};
 use beem_clock::{Entropy, Moment};
 use beem_ids::{LedgerAccountId, TransferId};
 use beem_money::{Amount, CurrencyCode, Rate};
-use uuid::Uuid;
+use uuid::{Builder, Uuid, Variant, Version};
 
 /// Characters of a reference at most.
 pub const MAX_REFERENCE: usize = 200;
@@ -103,12 +103,29 @@ impl NewTransfer {
         let TransferId(id) = TransferId::draw(now, entropy);
         TransferId(Uuid::from_u128(id.as_u128() & !1))
     }
+
+    /// The id of the one transfer that a step of a stored thing makes: always the same, so that taking the step twice is a
+    /// second row under one primary key, whatever was done to the thing's own row. It has the thing's time, the layout of
+    /// UUID version 7, and 0 as its last bit.
+    #[must_use]
+    pub fn derived_id(of: Uuid, step: &str) -> TransferId {
+        let hash = Digest::of("beem.ledger.v1 transfer id").bytes(of.as_bytes()).text(step).done();
+        let time = of.as_bytes().iter().take(6);
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(time.chain(&hash)) {
+            *to = *from;
+        }
+        let id = Builder::from_bytes(bytes).with_version(Version::SortRand).with_variant(Variant::RFC4122);
+        TransferId(Uuid::from_u128(id.into_uuid().as_u128() & !1))
+    }
 }
 
 /// A transfer that was posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     pub new: NewTransfer,
+    /// The key it was carried out under: one key, one effect, for ever.
+    pub effect: String,
     /// The numbers of its entries in the two accounts.
     pub debit_sequence: i64,
     pub credit_sequence: i64,
@@ -116,14 +133,15 @@ pub struct Transfer {
 }
 
 impl NewTransfer {
-    /// Over all that is said of it; the entries it makes carry this in their hash.
+    /// Over all that is said of it and the key it is carried out under; the entries it makes carry this in their hash.
     #[must_use]
-    pub fn digest(&self) -> Hash {
+    pub fn digest(&self, effect: &str) -> Hash {
         let counterpart = self.counterpart.as_ref();
         let code = counterpart.map(|c| c.currency.as_str().as_bytes());
         let amount = counterpart.map(|c| c.amount.minor().to_be_bytes());
         let rate = counterpart.map(|c| c.rate.to_string());
         Digest::of("beem.ledger.v1 transfer")
+            .text(effect)
             .bytes(self.id.0.as_bytes())
             .bytes(self.debit.0.as_bytes())
             .bytes(self.credit.0.as_bytes())
@@ -143,5 +161,24 @@ impl NewTransfer {
     #[must_use]
     pub fn entry_id(id: TransferId, leaves: bool) -> Uuid {
         if leaves { id.0 } else { Uuid::from_u128(id.0.as_u128() | 1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_id_is_one_of_the_thing_and_its_step() {
+        let (now, entropy) = (Moment::from_unix_ms(1_800_000_000_123), Entropy::seeded(1));
+        let [one, two] = [(); 2].map(|()| beem_ids::draw(now, &entropy));
+        let id = NewTransfer::derived_id(one, "debit");
+        assert_eq!(id, NewTransfer::derived_id(one, "debit"));
+        assert_ne!(id, NewTransfer::derived_id(one, "credit"));
+        assert_ne!(id, NewTransfer::derived_id(two, "debit"));
+        assert_eq!(id.0.get_version_num(), 7);
+        assert_eq!(id.0.get_variant(), Variant::RFC4122);
+        assert_eq!(id.0.as_u128() & 1, 0);
+        assert_eq!(id.0.get_timestamp(), one.get_timestamp());
     }
 }

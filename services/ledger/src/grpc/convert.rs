@@ -18,8 +18,15 @@ const MAX_EFFECT_KEY: usize = 200;
 const MAX_CAUSE_TYPE: usize = 50;
 const MAX_CAUSE_ID: usize = 200;
 
-/// Kinds that a transfer may have on the wire.
-pub const TRANSFER_KINDS: [Kind; 8] = [
+/// The one service that may say what a chain holds for us: its deposits are what clearing is debited for.
+const CHAIN_SERVICE: &str = "channels";
+
+/// System accounts that other services may name; clearing besides. What is in suspense only settlements move.
+const SIDES: [Purpose; 5] =
+    [Purpose::Liquidity, Purpose::Fees, Purpose::Spread, Purpose::Gas, Purpose::Rounding];
+
+/// Kinds that public lists show.
+pub const SHOWN_KINDS: [Kind; 8] = [
     Kind::Deposit,
     Kind::ConversionIn,
     Kind::ConversionOut,
@@ -30,6 +37,10 @@ pub const TRANSFER_KINDS: [Kind; 8] = [
     Kind::Adjustment,
 ];
 
+/// Kinds that a transfer of another service may have: conversions are the ledger's own.
+pub const TRANSFER_KINDS: [Kind; 6] =
+    [Kind::Deposit, Kind::PaymentIn, Kind::PaymentOut, Kind::Fee, Kind::Refund, Kind::Adjustment];
+
 /// Kinds that the transfer of a posted hold may have.
 pub const POSTING_KINDS: [Kind; 4] = [Kind::PaymentOut, Kind::Fee, Kind::Refund, Kind::Adjustment];
 
@@ -37,7 +48,7 @@ pub const POSTING_KINDS: [Kind; 4] = [Kind::PaymentOut, Kind::Fee, Kind::Refund,
 ///
 /// # Errors
 /// `validation-failed` naming the field, in the words of [`beem_money::AmountError`].
-pub fn amount(_means: &Means, field: &str, currency: &Currency, text: &str) -> Result<Amount> {
+pub fn amount(field: &str, currency: &Currency, text: &str) -> Result<Amount> {
     currency.parse_positive(text).map_err(|wrong| Fault::field(field, wrong.to_string()))
 }
 
@@ -49,7 +60,7 @@ pub fn effect_key(text: &str) -> Result<&str> {
     visible("effectKey", text, MAX_EFFECT_KEY)
 }
 
-/// At most 200 characters, none of them a control character.
+/// At most 200 characters, none of them unseen.
 ///
 /// # Errors
 /// `validation-failed` naming the field.
@@ -57,10 +68,19 @@ pub fn reference(field: &str, text: &str) -> Result<String> {
     if text.chars().nth(MAX_REFERENCE).is_some() {
         return Err(Fault::field(field, format!("at most {MAX_REFERENCE} characters")));
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_unseen) {
         return Err(Fault::field(field, "without control characters"));
     }
     Ok(text.to_owned())
+}
+
+/// A control character, or one of those that turn the direction of the text around them: with these a reference or a name
+/// could be made to read as another one than it is.
+#[must_use]
+pub fn is_unseen(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control()
 }
 
 /// What made it; never absent.
@@ -109,8 +129,30 @@ pub fn kind(field: &str, text: &str, allowed: &[Kind]) -> Result<Kind> {
     })
 }
 
-/// One side of a transfer in a currency: a wallet, or a system account but that of the sandbox. Whose the wallet is, and in
-/// which currency, the book decides.
+/// Where a transfer of another service comes from: as [`side`], but clearing only for the service that knows the chains.
+/// Anybody else would make money of nothing by it.
+///
+/// # Errors
+/// As [`side`]; `validation-failed` naming the field's `system` for another service's clearing.
+pub fn debit(
+    means: &Means,
+    field: &str,
+    currency: &Currency,
+    service: &str,
+    asked: Option<&wire::Side>,
+) -> Result<LedgerAccountId> {
+    let clearing = asked.is_some_and(|side| side.system == Purpose::Clearing.as_str());
+    if clearing && service != CHAIN_SERVICE {
+        return Err(Fault::field(
+            format!("{field}.system"),
+            format!("CLEARING is debited by {CHAIN_SERVICE} only"),
+        ));
+    }
+    side(means, field, currency, asked)
+}
+
+/// One side of a transfer in a currency: a wallet, or a system account but those of the sandbox and of deposits in suspense.
+/// Whose the wallet is, and in which currency, the book decides.
 ///
 /// # Errors
 /// `validation-failed` naming the field; `not-found` for a wallet's id that is none.
@@ -132,9 +174,9 @@ pub fn side(
             Err(Fault::field(format!("{field}.network"), "only beside CLEARING"))
         }
         ("", system) => {
-            let purpose = Purpose::OF_A_CURRENCY.into_iter().find(|purpose| purpose.as_str() == system);
+            let purpose = SIDES.into_iter().find(|purpose| purpose.as_str() == system);
             let purpose = purpose.ok_or_else(|| {
-                let names = Purpose::OF_A_CURRENCY.map(Purpose::as_str).join(", ");
+                let names = SIDES.map(Purpose::as_str).join(", ");
                 Fault::field(format!("{field}.system"), format!("one of CLEARING, {names}"))
             })?;
             Ok(purpose.id(currency.code, ""))
@@ -210,7 +252,7 @@ pub fn hold(currency: &Currency, hold: &Hold) -> wire::Hold {
 
 fn visible<'t>(field: &str, text: &'t str, most: usize) -> Result<&'t str> {
     let fits = !text.is_empty() && text.chars().nth(most).is_none();
-    if fits && !text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if fits && !text.chars().any(|c| is_unseen(c) || c.is_whitespace()) {
         return Ok(text);
     }
     Err(Fault::field(field, format!("1 to {most} visible characters")))
@@ -224,7 +266,7 @@ mod tests {
     fn effect_keys_are_visible_and_bounded() {
         assert!(effect_key("deposit:eth:0xab:3").is_ok());
         assert!(effect_key(&"ü".repeat(200)).is_ok());
-        for wrong in ["", " ", "a b", "a\nb", &"x".repeat(201)] {
+        for wrong in ["", " ", "a b", "a\nb", "a\u{202e}b", &"x".repeat(201)] {
             let fault = effect_key(wrong).unwrap_err();
             assert_eq!(fault.fields[0].field, "effectKey", "{wrong:?}");
         }
@@ -235,7 +277,11 @@ mod tests {
         assert_eq!(reference("reference", "").unwrap(), "");
         assert!(reference("reference", &"ü".repeat(200)).is_ok());
         assert!(reference("reference", &"x".repeat(201)).is_err());
-        assert!(reference("reference", "a\tb").is_err());
+        for c in "\t\u{7f}\u{85}\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}".chars() {
+            let fault = reference("reference", &format!("a{c}b")).unwrap_err();
+            assert_eq!(fault.fields[0].field, "reference", "{c:?}");
+        }
+        assert!(reference("reference", "للفاتورة 7 – חשבונית \u{200d}").is_ok());
     }
 
     #[test]
@@ -245,5 +291,7 @@ mod tests {
         assert_eq!(cause("cause", None).unwrap_err().fields[0].field, "cause");
         assert_eq!(cause("cause", Some(&of("", "7"))).unwrap_err().fields[0].field, "cause.type");
         assert_eq!(cause("cause", Some(&of("x", ""))).unwrap_err().fields[0].field, "cause.id");
+        assert_eq!(cause("cause", Some(&of("x", "a\u{2067}"))).unwrap_err().fields[0].field, "cause.id");
+        assert_eq!(cause("cause", Some(&of("\u{200f}x", "a"))).unwrap_err().fields[0].field, "cause.type");
     }
 }

@@ -11,7 +11,8 @@ impl Postings for Grpc {
         &self,
         request: Request<wire::PostBatchesRequest>,
     ) -> Answer<wire::PostBatchesResponse> {
-        self.0.post_batches(request.get_ref()).await.map(Response::new).map_err(refused)
+        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        self.0.post_batches(&caller.service, request.get_ref()).await.map(Response::new).map_err(refused)
     }
 
     async fn reserve(&self, request: Request<wire::ReserveRequest>) -> Answer<wire::Hold> {

@@ -11,10 +11,15 @@ use beem_database::Tx;
 use beem_database::claims::Outcome;
 use beem_events::audit;
 use beem_fault::{Fault, Result};
+use beem_money::{Amount, Currency};
 use beem_proto::ledger::v1 as wire;
 use beem_settings::Environment;
 use prost::Message as _;
 use serde_json::json;
+
+/// How many powers of ten of whole units one credit has at most, whatever the currency: free money is no one's, and what one account takes in one go must leave
+/// enough of what an amount can hold for all the others.
+const MOST_TENS: u32 = 12;
 
 const CREATE_CREDIT: &str = "beem.ledger.v1.Credits/CreateCredit";
 
@@ -43,7 +48,7 @@ impl Operations {
         let id = convert::wallet_id(&asked.wallet_id)?;
         let (wallet, _) = accounts::wallet(tx, owner, id).await?;
         let currency = means.stored_currency(wallet.currency)?;
-        let amount = convert::amount(means, "amount", currency, &asked.amount)?;
+        let amount = amount(currency, &asked.amount)?;
         let reference = convert::reference("reference", &asked.reference)?;
         let transfer = NewTransfer {
             id: NewTransfer::draw_id(tx.now(), tx.entropy()),
@@ -57,12 +62,24 @@ impl Operations {
             counterpart: None,
         };
         let order = Order { owner, steps: vec![Step::Transfer(transfer.clone())] };
-        let book = engine::carry_out(tx, &order).await?;
+        let effect = format!("CreateCredit:{}", transfer.cause.id);
+        let book = engine::carry_out(tx, &effect, &order).await?;
         let answer = means.transaction(&credited(&book, transfer)?)?;
         let after = json!({ "amount": answer.amount, "currency": answer.currency, "transaction": answer.id });
         audit::record(tx, trail.row(&answer.wallet_id, "done", Some(after))).await?;
         Ok(answer.encode_to_vec())
     }
+}
+
+/// At most 10^12 units.
+fn amount(currency: &Currency, text: &str) -> Result<Amount> {
+    let amount = convert::amount("amount", currency, text)?;
+    let most =
+        10_i128.checked_pow(MOST_TENS.saturating_add(u32::from(currency.decimals))).unwrap_or(i128::MAX);
+    if amount > Amount::from_minor(most) {
+        return Err(Fault::field("amount", "at most 1000000000000 in one credit"));
+    }
+    Ok(amount)
 }
 
 /// What came to the wallet, as lists show it.

@@ -81,11 +81,11 @@ fn wanted(
     match (asked.amount_in.as_str(), asked.amount_out.as_str()) {
         (given, "") if !given.is_empty() => {
             let currency = means.stored_currency(from.currency)?;
-            convert::amount(means, "amountIn", currency, given).map(Wanted::In)
+            convert::amount("amountIn", currency, given).map(Wanted::In)
         }
         ("", received) if !received.is_empty() => {
             let currency = means.stored_currency(to.currency)?;
-            convert::amount(means, "amountOut", currency, received).map(Wanted::Out)
+            convert::amount("amountOut", currency, received).map(Wanted::Out)
         }
         _ => {
             let wrong = |field: &str| FieldFault {

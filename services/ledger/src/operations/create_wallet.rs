@@ -76,13 +76,13 @@ impl Operations {
     }
 }
 
-/// For people to read: 1 to 100 characters, no control characters, no space at either end.
+/// For people to read: 1 to 100 characters, no unseen characters, no space at either end.
 fn name(text: &str) -> Result<&str> {
     let wrong = |detail: &str| Err(Fault::field("name", detail));
     match text {
         "" => wrong("1 to 100 characters are needed"),
         long if long.chars().nth(LONGEST_NAME).is_some() => wrong("has more than 100 characters"),
-        text if text.chars().any(char::is_control) => wrong("has a control character"),
+        text if text.chars().any(convert::is_unseen) => wrong("has a control character"),
         text if text.trim() != text => wrong("begins or ends with a space"),
         text => Ok(text),
     }
@@ -97,7 +97,7 @@ mod tests {
         for good in ["a", "Kasse 1", "ü".repeat(100).as_str(), "=SUM(A1)"] {
             assert_eq!(name(good).unwrap(), good);
         }
-        for bad in ["", " a", "a ", "a\nb", "\u{7f}", "ü".repeat(101).as_str()] {
+        for bad in ["", " a", "a ", "a\nb", "\u{7f}", "a\u{202e}b", "\u{2066}a", "ü".repeat(101).as_str()] {
             assert_eq!(name(bad).unwrap_err().fields[0].field, "name");
         }
     }

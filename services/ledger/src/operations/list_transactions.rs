@@ -76,7 +76,7 @@ impl Means {
 pub fn filter(kind: &str, from: Option<&Timestamp>, to: Option<&Timestamp>) -> Result<Filter> {
     let kind = match kind {
         "" => None,
-        text => Some(convert::kind("kind", text, &convert::TRANSFER_KINDS)?),
+        text => Some(convert::kind("kind", text, &convert::SHOWN_KINDS)?),
     };
     // The first whole millisecond that is not before it, as times are kept: with half a millisecond cut off, `from` would
     // bring a movement that was before it, and `to` leave one out.

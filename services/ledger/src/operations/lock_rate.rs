@@ -1,14 +1,15 @@
 //! LockRate: promises a pair's rate for a while. Whoever converts under it gets the middle rate of now, less the pair's
 //! spread of now.
 
-use super::{Operations, PATIENCE, refused};
+use super::{Means, Operations, refused};
 use crate::domain::{Lock, LockSide};
 use crate::grpc::convert;
 use crate::store;
 use beem_database::Tx;
-use beem_database::claims::{self, Outcome, fingerprint};
+use beem_database::claims::{Outcome, fingerprint};
 use beem_fault::{Code, Fault, Result};
 use beem_ids::RateLockId;
+use beem_money::Currency;
 use beem_proto::ledger::v1 as wire;
 use prost::Message as _;
 
@@ -17,29 +18,44 @@ const LOCK_RATE: &str = "beem.ledger.v1.Rates/LockRate";
 /// Seconds a promise holds at most.
 const LONGEST_S: u32 = 86_400;
 
-impl Operations {
-    /// Refusals: `currency-unknown`; `validation-failed` naming `effectKey`, `side` or `timeToLiveS`. `rate-unavailable`,
-    /// which is none, without a current rate.
-    pub async fn lock_rate(&self, asked: &wire::LockRateRequest) -> Outcome {
-        let effect_key = match convert::effect_key(&asked.effect_key) {
-            Ok(key) => format!("LockRate:{key}"),
-            Err(fault) => return refused(fault),
-        };
-        let fingerprint = fingerprint(LOCK_RATE, &asked.encode_to_vec());
-        let deadline = beem_runtime::deadline(PATIENCE);
-        let db = &self.0.db;
-        claims::once_for_ever(db, &effect_key, fingerprint, deadline, |tx| Box::pin(self.promise(tx, asked)))
-            .await
-    }
+/// A promise that is asked for, well formed.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    from: &'a Currency,
+    to: &'a Currency,
+    side: LockSide,
+    time_to_live_s: u32,
+}
 
-    async fn promise(&self, tx: &Tx<'_>, asked: &wire::LockRateRequest) -> Result<Vec<u8>> {
-        let means = &self.0;
-        let from = means.currency("from", &asked.from)?;
-        let to = means.currency("to", &asked.to)?;
+impl Means {
+    fn promising(&self, asked: &wire::LockRateRequest) -> Result<Wanted<'_>> {
+        convert::effect_key(&asked.effect_key)?;
+        let (from, to) = (self.currency("from", &asked.from)?, self.currency("to", &asked.to)?);
         let side = LockSide::parse(&asked.side).ok_or_else(|| Fault::field("side", "SELL or BUY"))?;
-        if !(1..=LONGEST_S).contains(&asked.time_to_live_s) {
+        let time_to_live_s = asked.time_to_live_s;
+        if !(1..=LONGEST_S).contains(&time_to_live_s) {
             return Err(Fault::field("timeToLiveS", format!("1 to {LONGEST_S}")));
         }
+        Ok(Wanted { from, to, side, time_to_live_s })
+    }
+}
+
+impl Operations {
+    /// Refusals: `currency-unknown`; `validation-failed` naming `effectKey`, `side` or `timeToLiveS`: all of them mistakes of
+    /// the request, and none is remembered. `rate-unavailable`, which is no refusal, without a current rate.
+    pub async fn lock_rate(&self, asked: &wire::LockRateRequest) -> Outcome {
+        let wanted = match self.0.promising(asked) {
+            Ok(wanted) => wanted,
+            Err(fault) => return refused(fault),
+        };
+        let wanted = &wanted;
+        let effect_key = format!("LockRate:{}", asked.effect_key);
+        let fingerprint = fingerprint(LOCK_RATE, &asked.encode_to_vec());
+        self.effect(&effect_key, fingerprint, |tx| Box::pin(self.promise(tx, wanted))).await
+    }
+
+    async fn promise(&self, tx: &Tx<'_>, wanted: &Wanted<'_>) -> Result<Vec<u8>> {
+        let (means, Wanted { from, to, side, time_to_live_s }) = (&self.0, *wanted);
         let terms = means.rates.terms(from, to, tx.now())?;
         let unavailable = || Fault::new(Code::RateUnavailable, "the spread leaves nothing of the rate");
         let rate = terms.rate().ok_or_else(unavailable)?;
@@ -51,7 +67,7 @@ impl Operations {
             mid: terms.mid,
             spread_millionths: terms.spread_millionths,
             created: tx.now(),
-            expires: tx.now().plus_ms(i64::from(asked.time_to_live_s).saturating_mul(1000)),
+            expires: tx.now().plus_ms(i64::from(time_to_live_s).saturating_mul(1000)),
         };
         store::locks::insert(tx, &lock).await?;
         let answer = wire::RateLock {

@@ -6,6 +6,7 @@ use crate::grpc::convert;
 use crate::store::engine::Job;
 use beem_database::claims::{Outcome, fingerprint};
 use beem_fault::{Code, Fault, Kind, Result};
+use beem_ids::TransferId;
 use beem_proto::ledger::v1 as wire;
 use prost::Message as _;
 
@@ -14,19 +15,23 @@ const MOST: usize = 1_000;
 
 impl Operations {
     /// Posts each batch, or gives what became of it the first time. A batch that is not well formed is refused by itself, and
-    /// nothing is remembered of it.
+    /// nothing is remembered of it. `service` is who asks.
     ///
     /// # Errors
     /// `validation-failed` for a call that is too large, or a batch without a proper effect key: nothing was done.
     /// `unavailable`, `deadline` or `internal` when that is what became of any batch: others may have been posted.
-    pub async fn post_batches(&self, asked: &wire::PostBatchesRequest) -> Result<wire::PostBatchesResponse> {
+    pub async fn post_batches(
+        &self,
+        service: &str,
+        asked: &wire::PostBatchesRequest,
+    ) -> Result<wire::PostBatchesResponse> {
         check_size(&asked.batches)?;
         let (mut refusals, mut jobs) = (Vec::with_capacity(asked.batches.len()), Vec::new());
         for (i, batch) in asked.batches.iter().enumerate() {
             let at = format!("batches[{i}]");
             convert::effect_key(&batch.effect_key)
                 .map_err(|_| Fault::field(format!("{at}.effectKey"), "1 to 200 visible characters"))?;
-            match self.0.order(&at, batch) {
+            match self.0.order(&at, service, batch) {
                 Ok(order) => {
                     jobs.push(job(batch, order)?);
                     refusals.push(None);
@@ -47,7 +52,7 @@ impl Operations {
 impl Means {
     /// # Errors
     /// What is wrong with the batch itself, by its path.
-    fn order(&self, at: &str, batch: &wire::Batch) -> Result<Order> {
+    fn order(&self, at: &str, service: &str, batch: &wire::Batch) -> Result<Order> {
         let owner = convert::id(&format!("{at}.accountId"), &batch.account_id)?;
         if batch.transfers.is_empty() {
             return Err(Fault::field(format!("{at}.transfers"), "at least one"));
@@ -55,20 +60,26 @@ impl Means {
         let now = self.clock.now();
         let steps = batch.transfers.iter().enumerate().map(|(j, transfer)| {
             let id = NewTransfer::draw_id(now, &self.entropy);
-            self.transfer(&format!("{at}.transfers[{j}]"), transfer, id).map(Step::Transfer)
+            self.transfer(&format!("{at}.transfers[{j}]"), service, transfer, id).map(Step::Transfer)
         });
         Ok(Order { owner, steps: steps.collect::<Result<_>>()? })
     }
 
-    fn transfer(&self, at: &str, asked: &wire::Transfer, id: beem_ids::TransferId) -> Result<NewTransfer> {
+    fn transfer(
+        &self,
+        at: &str,
+        service: &str,
+        asked: &wire::Transfer,
+        id: TransferId,
+    ) -> Result<NewTransfer> {
         let field = |name: &str| format!("{at}.{name}");
         let currency = self.currency(&field("currency"), &asked.currency)?;
         Ok(NewTransfer {
             id,
-            debit: convert::side(self, &field("debit"), currency, asked.debit.as_ref())?,
+            debit: convert::debit(self, &field("debit"), currency, service, asked.debit.as_ref())?,
             credit: convert::side(self, &field("credit"), currency, asked.credit.as_ref())?,
             currency: currency.code,
-            amount: convert::amount(self, &field("amount"), currency, &asked.amount)?,
+            amount: convert::amount(&field("amount"), currency, &asked.amount)?,
             kind: convert::kind(&field("kind"), &asked.kind, &convert::TRANSFER_KINDS)?,
             reference: convert::reference(&field("reference"), &asked.reference)?,
             cause: convert::cause(&field("cause"), asked.cause.as_ref())?,

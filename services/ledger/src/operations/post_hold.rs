@@ -33,7 +33,7 @@ impl Operations {
         let currency = means.stored_currency(hold.currency)?;
         let amount = match asked.amount.as_str() {
             "" => None,
-            text => Some(convert::amount(means, "amount", currency, text)?),
+            text => Some(convert::amount("amount", currency, text)?),
         };
         let step = Step::PostHold {
             hold: hold.new.id,

@@ -32,7 +32,7 @@ impl Operations {
         let hold = NewHold {
             id: HoldId::draw(means.clock.now(), &means.entropy),
             account: wallet.id,
-            amount: convert::amount(means, "amount", currency, &asked.amount)?,
+            amount: convert::amount("amount", currency, &asked.amount)?,
             reference: convert::reference("reference", &asked.reference)?,
             cause: convert::cause("cause", asked.cause.as_ref())?,
             expires: convert::moment(asked.expires_at.as_ref()),

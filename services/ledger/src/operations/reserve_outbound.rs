@@ -3,14 +3,16 @@
 //!
 //! Payouts pay the spread of their pair and no fee: what leaves the wallet is what their rate says.
 
-use super::{Means, Operations, PATIENCE, refused};
-use crate::domain::{Cause, FeePayer, HoldState, Leg, NewHold, Order, Outbound, Plan, Step, worth_ceil};
+use super::{Means, Operations, refused};
+use crate::domain::{
+    Cause, FeePayer, HoldState, Leg, NewHold, Order, Outbound, Plan, Purpose, Step, worth_ceil,
+};
 use crate::grpc::convert;
 use crate::store::{accounts, engine, locks, outbounds};
 use beem_clock::Moment;
 use beem_database::Tx;
-use beem_database::claims::{self, Outcome, fingerprint};
-use beem_fault::{Fault, Result};
+use beem_database::claims::{Outcome, fingerprint};
+use beem_fault::{Code, Fault, Result};
 use beem_ids::{AccountId, HoldId, LedgerAccountId, RateLockId};
 use beem_money::{Amount, Currency, Rate, Terms};
 use beem_proto::ledger::v1 as wire;
@@ -35,17 +37,18 @@ struct Asked<'a> {
 impl Operations {
     /// Holds what a payout may take, once under its effect key; answers it as it was reserved. What is wrong with the
     /// request itself, a wallet that is not there included, is refused without being remembered; so is
-    /// `rate-unavailable`.
+    /// `rate-unavailable`. `insufficient-funds` is of the wallet, or of the installation, which does not reserve for a
+    /// conversion what it could not cover now. It holds nothing of its own for it: when others take it meanwhile, posting is
+    /// `unavailable` until it is there again.
     pub async fn reserve_outbound(&self, asked: &wire::ReserveOutboundRequest) -> Outcome {
         let payout = match self.payout(asked).await {
             Ok(payout) => payout,
             Err(fault) => return refused(fault),
         };
         let (means, payout) = (&self.0, &payout);
-        let key = format!("ReserveOutbound:{}", payout.effect_key);
+        let key = &format!("ReserveOutbound:{}", payout.effect_key);
         let fingerprint = fingerprint("ReserveOutbound", &asked.encode_to_vec());
-        let deadline = beem_runtime::deadline(PATIENCE);
-        claims::once_for_ever(&means.db, &key, fingerprint, deadline, |tx| {
+        self.effect(key, fingerprint, |tx| {
             Box::pin(async move {
                 let promised = payout.promised(tx).await?;
                 let mut outbound =
@@ -59,7 +62,8 @@ impl Operations {
                     expires: None,
                 };
                 let order = Order { owner: payout.owner, steps: vec![Step::Reserve(hold)] };
-                outbound.created = engine::carry_out(tx, &order).await?.time();
+                outbound.created = engine::carry_out(tx, key, &order).await?.time();
+                covered(tx, &outbound).await?;
                 outbounds::insert(tx, &outbound).await?;
                 Ok(means.outbound_view(&outbound, HoldState::Active)?.encode_to_vec())
             })
@@ -74,7 +78,7 @@ impl Operations {
         let wallet = convert::wallet_id(&asked.wallet_id)?;
         let pay = asked.pay.as_ref().ok_or_else(|| Fault::field("pay", "is missing"))?;
         let paid = means.currency("pay.currency", &pay.currency)?;
-        let amount = convert::amount(means, "pay.amount", paid, &pay.amount)?;
+        let amount = convert::amount("pay.amount", paid, &pay.amount)?;
         convert::network(means, "network", paid, &asked.network)?;
         let fee_cap = match &asked.fee_cap {
             None => (paid, Amount::ZERO),
@@ -119,6 +123,19 @@ impl Operations {
             lock,
         })
     }
+}
+
+/// Whether our own accounts could give now what it would be converted to.
+async fn covered(tx: &Tx<'_>, outbound: &Outbound) -> Result<()> {
+    for (currency, worth) in outbound.liquidity() {
+        let liquidity = accounts::balance(tx, Purpose::Liquidity.id(currency, "")).await?;
+        let after = worth.and_then(|worth| liquidity.available()?.checked_sub(worth));
+        if !after.is_some_and(|after| liquidity.lowest().is_none_or(|lowest| after >= lowest)) {
+            let detail = "the installation cannot cover this now";
+            return Err(Fault::new(Code::InsufficientFunds, detail));
+        }
+    }
+    Ok(())
 }
 
 impl Asked<'_> {

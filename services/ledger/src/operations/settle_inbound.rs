@@ -4,14 +4,14 @@
 //! the deposit: whoever asks again, or the task, takes the second one. Deposits pay the spread of their pair and no fee:
 //! what they are credited is what their rate says.
 
-use super::{Means, Operations, PATIENCE, refused};
+use super::{Means, Operations, refused};
 use crate::domain::{
     Cause, Credited, Crediting, Kind, Order, Promised, Reason, Settlement, SettlementState, Step,
 };
 use crate::grpc::convert;
 use crate::store::{accounts, engine, locks, settlements};
 use beem_clock::Moment;
-use beem_database::claims::{self, Outcome, fingerprint};
+use beem_database::claims::{Outcome, fingerprint};
 use beem_database::{Tx, kind_of};
 use beem_fault::{Code, Fault, Kind as FaultKind, Result};
 use beem_ids::{AccountId, LedgerAccountId, RateLockId, SettlementId};
@@ -20,10 +20,6 @@ use beem_proto::ledger::v1 as wire;
 use prost::Message as _;
 use std::error::Error as _;
 use std::fmt;
-use uuid::Uuid;
-
-/// Deposits in suspense that are looked at together.
-const BATCH: u32 = 100;
 
 const KINDS: [Kind; 2] = [Kind::Deposit, Kind::PaymentIn];
 
@@ -78,24 +74,6 @@ impl Operations {
             Ok(self.0.settlement_view(&settlement)?.encode_to_vec())
         };
         Outcome { result: answer.await, replayed: booked.replayed }
-    }
-
-    /// Tries to credit the deposits that wait for a rate or were left between the two steps. One that cannot be looked at
-    /// does not keep the others.
-    ///
-    /// # Errors
-    /// The first one's, once all have been tried.
-    pub async fn go_on_with_suspended(&self) -> Result<()> {
-        let (mut place, mut outcome) = ((i64::MIN, Uuid::nil()), Ok(()));
-        loop {
-            let batch = settlements::waiting(self.0.db.read(), place, BATCH).await?;
-            let Some((last, _)) = batch.last() else { return outcome };
-            place = *last;
-            for (_, settlement) in batch {
-                let tried = async { self.go_on(settlement?).await.map(drop) }.await;
-                outcome = outcome.and(tried);
-            }
-        }
     }
 
     /// A deposit's settlement.
@@ -157,7 +135,7 @@ impl Operations {
             wallet_currency,
             network: asked.network.clone(),
             currency: currency.code,
-            amount: convert::amount(means, "amount", currency, &asked.amount)?,
+            amount: convert::amount("amount", currency, &asked.amount)?,
             kind: convert::kind("kind", &asked.kind, &KINDS)?,
             reference: convert::reference("reference", &asked.reference)?,
             cause: convert::cause("cause", asked.cause.as_ref())?,
@@ -169,14 +147,14 @@ impl Operations {
 
     /// The first step: chain clearing → suspense.
     async fn book(&self, inbound: &Inbound, fingerprint: [u8; 32]) -> Outcome {
-        let key = format!("SettleInbound:{}", inbound.effect_key);
-        let deadline = beem_runtime::deadline(PATIENCE);
-        claims::once_for_ever(&self.0.db, &key, fingerprint, deadline, |tx| {
+        let key = &format!("SettleInbound:{}", inbound.effect_key);
+        self.effect(key, fingerprint, |tx| {
             Box::pin(async move {
                 let mut settlement = inbound.settlement(tx, promised(tx, inbound).await?);
                 let steps = vec![Step::Transfer(settlement.booking())];
                 let order = Order { owner: inbound.owner, steps };
-                let book = engine::carry_out(tx, &order).await.map_err(|fault| unbooked(inbound, fault))?;
+                let book = engine::carry_out(tx, key, &order).await;
+                let book = book.map_err(|fault| unbooked(inbound, fault))?;
                 settlement.created = book.time();
                 settlements::insert(tx, &settlement).await?;
                 Ok(settlement.id.0.as_bytes().to_vec())
@@ -192,16 +170,15 @@ impl Operations {
         let steps = crediting.transfers.iter().cloned().map(Step::Transfer).collect();
         let order = Order { owner: settlement.owner, steps };
         let (order, crediting) = (&order, &crediting);
-        let key = format!("Credit:{}", settlement.effect_key);
+        let key = &format!("Credit:{}", settlement.effect_key);
         let fingerprint = fingerprint("Credit", &settlement.digest());
-        let deadline = beem_runtime::deadline(PATIENCE);
-        let outcome = claims::once_for_ever(&means.db, &key, fingerprint, deadline, |tx| {
+        let outcome = self.effect(key, fingerprint, |tx| {
             Box::pin(async move {
                 let now = settlements::lock(tx, settlement.id).await?;
                 if !now.may_go_on() {
                     return Err(Fault::internal(format!("settlement {} may not be credited", now.id)));
                 }
-                let book = engine::carry_out(tx, order).await.map_err(undone)?;
+                let book = engine::carry_out(tx, key, order).await.map_err(undone)?;
                 let credited = Credited {
                     amount: crediting.amount,
                     rate: crediting.rate,
@@ -265,8 +242,9 @@ impl Inbound {
     fn settlement(&self, tx: &Tx<'_>, promised: Option<Promised>) -> Settlement {
         let (now, entropy) = (tx.now(), tx.entropy());
         let reason = if self.keep { Reason::Kept } else { Reason::UnderWay };
+        let id = SettlementId::draw(now, entropy);
         Settlement {
-            id: SettlementId::draw(now, entropy),
+            id,
             effect_key: self.effect_key.clone(),
             owner: self.owner,
             wallet: self.wallet,
@@ -278,14 +256,14 @@ impl Inbound {
             reference: self.reference.clone(),
             cause: self.cause.clone(),
             promised,
-            suspense: crate::domain::NewTransfer::draw_id(now, entropy),
+            suspense: Settlement::suspense_id(id),
             created: now,
             state: SettlementState::Suspended(reason),
         }
     }
 }
 
-/// What the lock promised, if it is of the pair and had not expired when the deposit was seen. A lock that is of no use
+/// What the lock promised, if it is of the pair, and had been given and not expired when the deposit was seen. A lock that is of no use
 /// keeps no deposit from being booked.
 async fn promised(tx: &Tx<'_>, inbound: &Inbound) -> Result<Option<Promised>> {
     let Some(id) = inbound.lock else { return Ok(None) };
@@ -299,7 +277,7 @@ async fn promised(tx: &Tx<'_>, inbound: &Inbound) -> Result<Option<Promised>> {
     };
     let seen = inbound.seen.unwrap_or_else(|| tx.now());
     let fits = lock.filter(|lock| lock.from == inbound.currency && lock.to == inbound.wallet_currency);
-    let holds = fits.filter(|lock| seen < lock.expires);
+    let holds = fits.filter(|lock| lock.created <= seen && seen < lock.expires);
     Ok(holds.map(|lock| Promised { lock: id, mid: lock.mid, spread_millionths: lock.spread_millionths }))
 }
 
@@ -317,11 +295,17 @@ fn stays(reason: Reason) -> Fault {
     Fault::unavailable(Stays(reason))
 }
 
-/// What the book refused: the deposit stays where it is.
+/// What the book refused: the deposit stays where it is. What is not about funds or the wallet's room is a fault of ours: the
+/// wallet was there when the deposit was booked.
 fn undone(fault: Fault) -> Fault {
+    let too_large = || fault.fields.iter().any(|wrong| wrong.field == "amount");
     match fault.code {
         Code::InsufficientFunds => stays(Reason::NoLiquidity),
-        _ if fault.is_refusal() => stays(Reason::TooLarge),
+        Code::ValidationFailed if too_large() => stays(Reason::TooLarge),
+        _ if fault.is_refusal() => {
+            tracing::error!(%fault, "the books refuse to credit a deposit that is in suspense");
+            Fault::internal(fault)
+        }
         _ => fault,
     }
 }

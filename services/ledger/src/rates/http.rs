@@ -152,7 +152,7 @@ impl Source {
         asked: &SourceSettings,
         currencies: &Currencies,
     ) -> std::result::Result<Self, String> {
-        let url = Url::parse(&asked.url).map_err(|_| "the url is none".to_owned())?;
+        let url = Url::parse(asked.url.expose()).map_err(|_| "the url is none".to_owned())?;
         if !may_be_asked(&url) {
             return Err("the url is https, or http to this machine".into());
         }
@@ -189,7 +189,7 @@ impl Source {
         for (currency, name) in &self.named {
             match self.price(&document, name, asked) {
                 Ok(price) => {
-                    prices.put(self.place, *currency, price);
+                    prices.put(self.place, *currency, price, asked);
                     found = found.saturating_add(1);
                 }
                 Err("missing") => {}
@@ -267,7 +267,7 @@ mod tests {
     fn source(url: &str) -> SourceSettings {
         SourceSettings {
             name: "a".into(),
-            url: url.into(),
+            url: url.to_owned().into(),
             price: "/{code}".into(),
             names: [("POL".to_owned(), "MATIC".to_owned())].into(),
             time: String::new(),

@@ -56,18 +56,23 @@ impl Prices {
         Self { rules, known: Mutex::default() }
     }
 
-    /// What a source says now. Of two of its prices the younger counts: a cache on the way may answer with an old one.
-    pub fn put(&self, source: usize, currency: CurrencyCode, price: Price) {
+    /// What a source says now. Of two of its prices the younger counts: a cache on the way may answer with an old one. One
+    /// that lies too far ahead of `now` is from before our clock was set back, and must not stand in the way of new ones.
+    pub fn put(&self, source: usize, currency: CurrencyCode, price: Price, now: Moment) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = known.entry(currency).or_default().entry(source).or_insert(price);
-        if slot.time <= price.time {
+        if slot.time <= price.time || is_ahead(slot, now) {
             *slot = price;
         }
     }
 
     fn is_current(&self, price: &Price, now: Moment) -> bool {
-        (-AHEAD_MS..=self.rules.stale_after_ms).contains(&now.ms_since(price.time))
+        !is_ahead(price, now) && now.ms_since(price.time) <= self.rules.stale_after_ms
     }
+}
+
+fn is_ahead(price: &Price, now: Moment) -> bool {
+    price.time.ms_since(now) > AHEAD_MS
 }
 
 impl Feed for Prices {
@@ -108,7 +113,7 @@ mod tests {
     fn said(prices: &[(&str, i64)]) -> Prices {
         let all = Prices::new(RULES);
         for (source, (usd, age_ms)) in prices.iter().enumerate() {
-            all.put(source, btc(), Price { usd: usd.parse().unwrap(), time: NOW.plus_ms(-age_ms) });
+            all.put(source, btc(), Price { usd: usd.parse().unwrap(), time: NOW.plus_ms(-age_ms) }, NOW);
         }
         all
     }
@@ -144,7 +149,23 @@ mod tests {
     #[test]
     fn an_older_answer_of_the_same_source_does_not_replace_a_younger_one() {
         let prices = said(&[("100", 0), ("100", 0)]);
-        prices.put(0, btc(), Price { usd: "90".parse().unwrap(), time: NOW.plus_ms(-1) });
+        prices.put(0, btc(), Price { usd: "90".parse().unwrap(), time: NOW.plus_ms(-1) }, NOW);
         assert_eq!(usd(&prices, NOW).unwrap(), "100");
+    }
+
+    #[test]
+    fn prices_from_before_the_clock_was_set_back_give_way() {
+        let prices = said(&[("100", 0), ("100", 0)]);
+        let (before, edge) = (NOW.plus_ms(-60_001), NOW.plus_ms(-60_000));
+        let put = |usd: &str, now: Moment| {
+            for source in 0..2 {
+                prices.put(source, btc(), Price { usd: usd.parse().unwrap(), time: now }, now);
+            }
+        };
+        // Within the limit the younger one still counts.
+        put("90", edge);
+        assert_eq!(usd(&prices, edge).unwrap(), "100");
+        put("90", before);
+        assert_eq!(usd(&prices, before).unwrap(), "90");
     }
 }

@@ -67,6 +67,16 @@ pub async fn wallet(
     Ok((read_account(&row)?, read_balance(&row)?))
 }
 
+/// The balance of one ledger account as it is now, locked by nobody.
+///
+/// # Errors
+/// `internal` when there is none.
+pub async fn balance(on: &impl Sql, id: LedgerAccountId) -> Result<Balance> {
+    let sql = format!("SELECT {BALANCE_COLUMNS} FROM balances b WHERE b.ledger_account_id = $1");
+    let row = on.row(&sql, vec![id.0.into()]).await?;
+    read_balance(&row.ok_or_else(|| Fault::internal(format!("ledger account {id} has no balance")))?)
+}
+
 /// An account's wallets by creation, with their balances, in one statement; and the token of the next page.
 ///
 /// # Errors

@@ -13,9 +13,6 @@ use beem_fault::Result;
 use beem_ids::{HoldId, LedgerAccountId};
 use sea_orm::prelude::async_trait::async_trait;
 
-/// Ids in one call at most; a group of orders stays below it.
-pub const MOST_IDS: usize = 4_000;
-
 #[async_trait]
 pub trait Bulk: Send + Sync {
     /// The balances of those accounts that exist, locked until the transaction ends, in the order of their ids, so that two

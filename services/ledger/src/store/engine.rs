@@ -22,11 +22,12 @@ pub struct Job {
     pub answer: Answer,
 }
 
-/// Carries the jobs out in their order and remembers each outcome; those that were settled before get their first one. A
-/// refusal touches nobody else. The same key twice among them is carried out once.
+/// Carries the jobs out in their order and remembers each answer and refusal; those that were settled before get their
+/// first one. What the book does not carry out touches nobody else; if it is no refusal, nothing is remembered of it. The
+/// same key twice among them is carried out once.
 ///
 /// # Errors
-/// What is no refusal: then the whole transaction must be undone.
+/// What the database says: then the whole transaction must be undone.
 pub async fn settle(tx: &Tx<'_>, jobs: &[Job]) -> Result<Vec<Outcome>> {
     let keys: BTreeSet<&str> = jobs.iter().map(|job| job.key.as_str()).collect();
     let known = effects::known(tx, &keys.into_iter().collect::<Vec<_>>()).await?;
@@ -40,8 +41,13 @@ pub async fn settle(tx: &Tx<'_>, jobs: &[Job]) -> Result<Vec<Outcome>> {
         } else if let Some((first, result)) = fresh.get(job.key.as_str()) {
             repeated(first, job, result)
         } else {
-            let result = carried_out(&mut book, job)?;
-            fresh.insert(&job.key, (job, result.clone()));
+            let result = match book.carry_out(&job.key, &job.order) {
+                Ok(_) => Ok((job.answer)(&book)?),
+                Err(fault) => Err(fault),
+            };
+            if result.as_ref().err().is_none_or(Fault::is_refusal) {
+                fresh.insert(&job.key, (job, result.clone()));
+            }
             Outcome { result, replayed: false }
         };
         outcomes.push(outcome);
@@ -59,19 +65,11 @@ pub async fn settle(tx: &Tx<'_>, jobs: &[Job]) -> Result<Vec<Outcome>> {
 ///
 /// # Errors
 /// As [`Book::carry_out`], and what the database says.
-pub async fn carry_out(tx: &Tx<'_>, order: &Order) -> Result<Book> {
+pub async fn carry_out(tx: &Tx<'_>, effect: &str, order: &Order) -> Result<Book> {
     let mut book = open(tx, std::iter::once(order)).await?;
-    book.carry_out(order)?;
+    book.carry_out(effect, order)?;
     save(tx, book.clone()).await?;
     Ok(book)
-}
-
-fn carried_out(book: &mut Book, job: &Job) -> Result<Result<Vec<u8>>> {
-    match book.carry_out(&job.order) {
-        Ok(_) => Ok(Ok((job.answer)(book)?)),
-        Err(fault) if fault.is_refusal() => Ok(Err(fault)),
-        Err(fault) => Err(fault),
-    }
 }
 
 /// The same key once more among the same jobs: as if the first one had been there already.
@@ -98,7 +96,7 @@ async fn open<'o>(tx: &Tx<'_>, orders: impl Iterator<Item = &'o Order> + Clone) 
         true => Vec::new(),
         false => store.lock_balances(tx, &accounts.into_iter().collect::<Vec<_>>()).await?,
     };
-    Ok(Book::open(tx.now(), balances, holds))
+    Ok(Book::open(tx.clock().now(), balances, holds))
 }
 
 async fn save(tx: &Tx<'_>, book: Book) -> Result<()> {

@@ -26,9 +26,9 @@ const BOOKS: Migration = Migration {
             floor NUMERIC(39,0),
             sequence BIGINT NOT NULL CHECK (sequence >= 0), hash BYTEA NOT NULL, time_ms BIGINT NOT NULL,
             CONSTRAINT balances_floor CHECK (floor IS NULL OR total - reserved >= floor),
-            CONSTRAINT balances_wallet CHECK (owner IS NULL OR floor = 0)) WITH (fillfactor = 50);
+            CONSTRAINT balances_wallet CHECK (owner IS NULL OR (floor IS NOT NULL AND floor = 0))) WITH (fillfactor = 50);
         CREATE TABLE transfers (
-            id UUID PRIMARY KEY,
+            id UUID PRIMARY KEY, effect_key TEXT NOT NULL,
             debit_id UUID NOT NULL, debit_sequence BIGINT NOT NULL,
             credit_id UUID NOT NULL, credit_sequence BIGINT NOT NULL,
             currency TEXT NOT NULL, amount NUMERIC(39,0) NOT NULL CHECK (amount > 0), kind TEXT NOT NULL,
@@ -44,7 +44,8 @@ const BOOKS: Migration = Migration {
             hash BYTEA NOT NULL,
             PRIMARY KEY (ledger_account_id, time_ms, sequence));
         CREATE TABLE holds (
-            id UUID PRIMARY KEY, ledger_account_id UUID NOT NULL REFERENCES ledger_accounts (id), owner UUID NOT NULL,
+            id UUID PRIMARY KEY, effect_key TEXT NOT NULL,
+            ledger_account_id UUID NOT NULL REFERENCES ledger_accounts (id), owner UUID NOT NULL,
             currency TEXT NOT NULL, amount NUMERIC(39,0) NOT NULL CHECK (amount > 0),
             reference TEXT NOT NULL, cause_type TEXT NOT NULL, cause_id TEXT NOT NULL,
             created_ms BIGINT NOT NULL, created_sequence BIGINT NOT NULL, expires_ms BIGINT,
@@ -75,9 +76,9 @@ const BOOKS: Migration = Migration {
             total TEXT NOT NULL, reserved TEXT NOT NULL,
             floor TEXT,
             sequence INTEGER NOT NULL CHECK (sequence >= 0), hash BLOB NOT NULL, time_ms INTEGER NOT NULL,
-            CONSTRAINT balances_wallet CHECK (owner IS NULL OR floor = '0')) STRICT, WITHOUT ROWID;
+            CONSTRAINT balances_wallet CHECK (owner IS NULL OR (floor IS NOT NULL AND floor = '0'))) STRICT, WITHOUT ROWID;
         CREATE TABLE transfers (
-            id BLOB PRIMARY KEY,
+            id BLOB PRIMARY KEY, effect_key TEXT NOT NULL,
             debit_id BLOB NOT NULL, debit_sequence INTEGER NOT NULL,
             credit_id BLOB NOT NULL, credit_sequence INTEGER NOT NULL,
             currency TEXT NOT NULL, amount TEXT NOT NULL, kind TEXT NOT NULL,
@@ -93,7 +94,8 @@ const BOOKS: Migration = Migration {
             hash BLOB NOT NULL,
             PRIMARY KEY (ledger_account_id, time_ms, sequence)) STRICT, WITHOUT ROWID;
         CREATE TABLE holds (
-            id BLOB PRIMARY KEY, ledger_account_id BLOB NOT NULL REFERENCES ledger_accounts (id), owner BLOB NOT NULL,
+            id BLOB PRIMARY KEY, effect_key TEXT NOT NULL,
+            ledger_account_id BLOB NOT NULL REFERENCES ledger_accounts (id), owner BLOB NOT NULL,
             currency TEXT NOT NULL, amount TEXT NOT NULL,
             reference TEXT NOT NULL, cause_type TEXT NOT NULL, cause_id TEXT NOT NULL,
             created_ms INTEGER NOT NULL, created_sequence INTEGER NOT NULL, expires_ms INTEGER,
@@ -128,6 +130,8 @@ const CONVERSION: Migration = Migration {
             CHECK ((executed_ms IS NULL) = (credit_transfer IS NULL)));
         CREATE INDEX quotes_owner ON quotes (owner, created_ms, id);
         CREATE INDEX quotes_unused ON quotes (expires_ms) WHERE executed_ms IS NULL;
+        CREATE UNIQUE INDEX quotes_debit ON quotes (debit_transfer);
+        CREATE UNIQUE INDEX quotes_credit ON quotes (credit_transfer);
         CREATE TABLE rate_locks (
             id UUID PRIMARY KEY, from_currency TEXT NOT NULL, to_currency TEXT NOT NULL,
             side TEXT NOT NULL CHECK (side IN ('SELL', 'BUY')), mid TEXT NOT NULL, spread_millionths BIGINT NOT NULL,
@@ -146,6 +150,8 @@ const CONVERSION: Migration = Migration {
             CHECK ((executed_ms IS NULL) = (credit_transfer IS NULL))) STRICT;
         CREATE INDEX quotes_owner ON quotes (owner, created_ms, id);
         CREATE INDEX quotes_unused ON quotes (expires_ms) WHERE executed_ms IS NULL;
+        CREATE UNIQUE INDEX quotes_debit ON quotes (debit_transfer);
+        CREATE UNIQUE INDEX quotes_credit ON quotes (credit_transfer);
         CREATE TABLE rate_locks (
             id BLOB PRIMARY KEY, from_currency TEXT NOT NULL, to_currency TEXT NOT NULL,
             side TEXT NOT NULL CHECK (side IN ('SELL', 'BUY')), mid TEXT NOT NULL, spread_millionths INTEGER NOT NULL,
@@ -169,6 +175,8 @@ const CHAINS: Migration = Migration {
             credited NUMERIC(39,0), rate TEXT, credit_transfer UUID, settled_ms BIGINT,
             CHECK ((state = 'SETTLED') = (credit_transfer IS NOT NULL)));
         CREATE INDEX settlements_suspended ON settlements (created_ms, id) WHERE state = 'SUSPENDED';
+        CREATE UNIQUE INDEX settlements_suspense ON settlements (suspense_transfer);
+        CREATE UNIQUE INDEX settlements_credit ON settlements (credit_transfer);
         CREATE TABLE outbounds (
             hold_id UUID PRIMARY KEY REFERENCES holds (id), owner UUID NOT NULL, wallet_id UUID NOT NULL,
             network TEXT NOT NULL, wallet_currency TEXT NOT NULL, wallet_amount NUMERIC(39,0) NOT NULL,
@@ -190,6 +198,8 @@ const CHAINS: Migration = Migration {
             credited TEXT, rate TEXT, credit_transfer BLOB, settled_ms INTEGER,
             CHECK ((state = 'SETTLED') = (credit_transfer IS NOT NULL))) STRICT;
         CREATE INDEX settlements_suspended ON settlements (created_ms, id) WHERE state = 'SUSPENDED';
+        CREATE UNIQUE INDEX settlements_suspense ON settlements (suspense_transfer);
+        CREATE UNIQUE INDEX settlements_credit ON settlements (credit_transfer);
         CREATE TABLE outbounds (
             hold_id BLOB PRIMARY KEY REFERENCES holds (id), owner BLOB NOT NULL, wallet_id BLOB NOT NULL,
             network TEXT NOT NULL, wallet_currency TEXT NOT NULL, wallet_amount TEXT NOT NULL,

@@ -1,9 +1,9 @@
 //! The table of payouts' money: what each hold of a payout was placed for.
 
 use super::accounts::{amount, amount_or_none, currency, hash, id, moment, moment_or_none, text};
-use super::garbled;
+use super::{for_update, garbled, numeric};
 use crate::domain::{FeePayer, Hash, Outbound, Plan, PostedOutbound};
-use beem_database::{Backend, Sql as _, Tx};
+use beem_database::{Sql, Tx};
 use beem_fault::{Fault, Result};
 use beem_ids::{AccountId, HoldId, LedgerAccountId};
 use sea_orm::QueryResult;
@@ -14,26 +14,17 @@ pub const COLUMNS: &str = "hold_id, owner, wallet_id, network, wallet_currency,
     CAST(fee_cap AS TEXT) AS fee_cap, fee_payer, plan, base_currency, CAST(base_amount AS TEXT) AS base_amount,
     created_ms, digest, CAST(fee AS TEXT) AS fee, CAST(debited AS TEXT) AS debited, posted_ms";
 
-const INSERT: [&str; 2] = [
-    "INSERT INTO outbounds (hold_id, owner, wallet_id, network, wallet_currency, wallet_amount, pay_currency,
-        pay_amount, fee_currency, fee_cap, fee_payer, plan, base_currency, base_amount, created_ms, digest)
-     VALUES ($1, $2, $3, $4, $5, $6::numeric, $7, $8::numeric, $9, $10::numeric, $11, $12, $13, $14::numeric, $15, $16)",
-    "INSERT INTO outbounds (hold_id, owner, wallet_id, network, wallet_currency, wallet_amount, pay_currency,
-        pay_amount, fee_currency, fee_cap, fee_payer, plan, base_currency, base_amount, created_ms, digest)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-];
-
-const POST: [&str; 2] = [
-    "UPDATE outbounds SET fee = $2::numeric, debited = $3::numeric, posted_ms = $4
-     WHERE hold_id = $1 AND posted_ms IS NULL",
-    "UPDATE outbounds SET fee = $2, debited = $3, posted_ms = $4 WHERE hold_id = $1 AND posted_ms IS NULL",
-];
-
 /// A new one, beside its hold.
 ///
 /// # Errors
 /// As the database says.
 pub async fn insert(tx: &Tx<'_>, outbound: &Outbound) -> Result<()> {
+    let [held, pay, fee_cap, base] = [6, 8, 10, 14].map(|place| numeric(tx, place));
+    let sql = format!(
+        "INSERT INTO outbounds (hold_id, owner, wallet_id, network, wallet_currency, wallet_amount, pay_currency,
+            pay_amount, fee_currency, fee_cap, fee_payer, plan, base_currency, base_amount, created_ms, digest)
+         VALUES ($1, $2, $3, $4, $5, {held}, $7, {pay}, $9, {fee_cap}, $11, $12, $13, {base}, $15, $16)"
+    );
     let values = vec![
         outbound.hold.0.into(),
         outbound.owner.0.into(),
@@ -52,7 +43,7 @@ pub async fn insert(tx: &Tx<'_>, outbound: &Outbound) -> Result<()> {
         outbound.created.unix_ms().into(),
         outbound.digest().to_vec().into(),
     ];
-    tx.run(of(tx, INSERT), values).await.map(drop)
+    tx.run(&sql, values).await.map(drop)
 }
 
 /// A payout's, locked until the transaction ends.
@@ -60,12 +51,20 @@ pub async fn insert(tx: &Tx<'_>, outbound: &Outbound) -> Result<()> {
 /// # Errors
 /// `not-found` when the hold is no payout's or another account's; `internal` when the row is not as it was written.
 pub async fn lock(tx: &Tx<'_>, owner: AccountId, hold: HoldId) -> Result<Outbound> {
-    let lock = match tx.backend() {
-        Backend::Postgres => "FOR UPDATE",
-        Backend::Sqlite => "",
-    };
+    find(tx, owner, hold, for_update(tx)).await
+}
+
+/// The same as it is now, for what never changes of it.
+///
+/// # Errors
+/// As [`lock`].
+pub async fn get(on: &impl Sql, owner: AccountId, hold: HoldId) -> Result<Outbound> {
+    find(on, owner, hold, "").await
+}
+
+async fn find(on: &impl Sql, owner: AccountId, hold: HoldId, lock: &str) -> Result<Outbound> {
     let sql = format!("SELECT {COLUMNS} FROM outbounds WHERE hold_id = $1 AND owner = $2 {lock}");
-    let row = tx.row(&sql, vec![hold.0.into(), owner.0.into()]).await?;
+    let row = on.row(&sql, vec![hold.0.into(), owner.0.into()]).await?;
     let (outbound, digest) = read(&row.ok_or_else(|| Fault::not_found("hold"))?)?;
     if outbound.digest() == digest {
         return Ok(outbound);
@@ -78,9 +77,14 @@ pub async fn lock(tx: &Tx<'_>, owner: AccountId, hold: HoldId) -> Result<Outboun
 /// # Errors
 /// `internal` when it had been.
 pub async fn post(tx: &Tx<'_>, hold: HoldId, posted: &PostedOutbound) -> Result<()> {
+    let sql = format!(
+        "UPDATE outbounds SET fee = {}, debited = {}, posted_ms = $4 WHERE hold_id = $1 AND posted_ms IS NULL",
+        numeric(tx, 2),
+        numeric(tx, 3)
+    );
     let (fee, debited) = (posted.fee.to_string(), posted.debited.to_string());
     let values = vec![hold.0.into(), fee.into(), debited.into(), posted.at.unix_ms().into()];
-    match tx.run(of(tx, POST), values).await? {
+    match tx.run(&sql, values).await? {
         1 => Ok(()),
         _ => Err(Fault::internal(format!("outbound {hold} was posted while its hold was active"))),
     }
@@ -117,11 +121,4 @@ pub fn read(row: &QueryResult) -> Result<(Outbound, Hash)> {
         posted,
     };
     Ok((outbound, hash(row, "digest")?))
-}
-
-fn of<'s>(tx: &Tx<'_>, [postgres, sqlite]: [&'s str; 2]) -> &'s str {
-    match tx.backend() {
-        Backend::Postgres => postgres,
-        Backend::Sqlite => sqlite,
-    }
 }

@@ -41,6 +41,8 @@ pub struct FoundEntry {
 /// The end of an account's chain as its balance tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundBalance {
+    /// None: no limit.
+    pub floor: Option<Amount>,
     pub owner: Option<Uuid>,
     pub currency: String,
     pub total: Amount,
@@ -72,7 +74,7 @@ pub async fn accounts(on: &impl Sql, from: Option<(Uuid, bool)>, max: i64) -> Re
              a.network AS a_network, a.name AS a_name, a.created_ms AS a_created,
              b.ledger_account_id AS b_id, b.owner AS b_owner, b.currency AS b_currency,
              CAST(b.total AS TEXT) AS b_total, CAST(b.reserved AS TEXT) AS b_reserved, b.sequence AS b_sequence,
-             b.hash AS b_hash, b.time_ms AS b_time,
+             b.hash AS b_hash, b.time_ms AS b_time, CAST(b.floor AS TEXT) AS b_floor,
              (SELECT MAX(sequence) FROM head_entries WHERE ledger_account_id = x.id) AS h_sequence
          FROM (SELECT id FROM (SELECT id FROM ledger_accounts WHERE {is_id} {bound} ORDER BY id LIMIT $1) AS o
              UNION SELECT id FROM (SELECT ledger_account_id AS id FROM balances
@@ -251,6 +253,43 @@ pub async fn holds(on: &impl Sql, ids: &[Uuid]) -> Result<HashMap<Uuid, Hold>> {
     let sql = format!("SELECT {HOLD} FROM holds h WHERE h.id IN ({})", places_of(ids));
     let rows = on.rows(&sql, ids.iter().map(|id| (*id).into()).collect()).await?;
     Ok(rows.iter().filter_map(hold_of).map(|hold| (hold.new.id.0, hold)).collect())
+}
+
+/// The effect keys of these transfers or holds.
+pub async fn effect_keys(on: &impl Sql, table: &str, ids: &[Uuid]) -> Result<Vec<(Uuid, String)>> {
+    let sql = format!("SELECT id, effect_key FROM {table} WHERE id IN ({})", places_of(ids));
+    let rows = on.rows(&sql, ids.iter().map(|id| (*id).into()).collect()).await?;
+    let read = |row: &QueryResult| Some((id(row, "id")?, row.try_get("", "effect_key").ok()?));
+    Ok(rows.iter().filter_map(read).collect())
+}
+
+/// The rows of a table that have these ids: its name, the column of its id, what is read of it.
+pub async fn rows_of(
+    on: &impl Sql,
+    (table, key, columns): (&str, &str, &str),
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, QueryResult>> {
+    let sql = format!("SELECT {columns} FROM {table} WHERE {key} IN ({})", places_of(ids));
+    let rows = on.rows(&sql, ids.iter().map(|id| (*id).into()).collect()).await?;
+    Ok(rows.into_iter().filter_map(|row| Some((id(&row, key)?, row))).collect())
+}
+
+/// Deposits by their effect keys.
+pub async fn settlements_of(on: &impl Sql, keys: &[&str]) -> Result<HashMap<String, QueryResult>> {
+    let places: Vec<_> = (1..).take(keys.len()).map(|n| format!("${n}")).collect();
+    let sql = format!(
+        "SELECT {} FROM settlements WHERE effect_key IN ({})",
+        super::settlements::COLUMNS,
+        places.join(", ")
+    );
+    let rows = on.rows(&sql, keys.iter().map(|key| (*key).into()).collect()).await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.try_get("", "effect_key").ok()?, row))).collect())
+}
+
+/// Whether a deposit names this transfer as the one that booked it.
+pub async fn is_booked_by(on: &impl Sql, transfer: Uuid) -> Result<bool> {
+    let sql = "SELECT id FROM settlements WHERE suspense_transfer = $1";
+    Ok(on.row(sql, vec![transfer.into()]).await?.is_some())
 }
 
 /// `NULL` for none: an empty list is no SQL.

@@ -1,10 +1,10 @@
 //! The table of quotes.
 
 use super::accounts::{amount, currency, hash, id, id_or_none, moment, moment_or_none, text};
-use super::garbled;
+use super::{for_update, garbled, numeric};
 use crate::domain::{Executed, Hash, Offer, Quote};
 use beem_database::page::{Order, Page};
-use beem_database::{Backend, Database, Sql, Tx};
+use beem_database::{Database, Sql, Tx};
 use beem_fault::{Fault, Result};
 use beem_ids::{AccountId, LedgerAccountId, PrincipalId, QuoteId, TransferId};
 use beem_money::{Conversion, Rate};
@@ -21,12 +21,7 @@ pub const COLUMNS: &str = "id, owner, from_id, to_id, currency_in, CAST(amount_i
 /// # Errors
 /// As the database says.
 pub async fn insert(tx: &Tx<'_>, quote: &Quote) -> Result<()> {
-    // Bound as text on both, and only PostgreSQL has to be told that it is a number.
-    let number = |place: u8| match tx.backend() {
-        Backend::Postgres => format!("${place}::numeric"),
-        Backend::Sqlite => format!("${place}"),
-    };
-    let [given, fee, received, spread, remainder] = [6, 7, 9, 10, 11].map(number);
+    let [given, fee, received, spread, remainder] = [6, 7, 9, 10, 11].map(|place| numeric(tx, place));
     let sql = format!(
         "INSERT INTO quotes (id, owner, from_id, to_id, currency_in, amount_in, fee, currency_out, amount_out, spread,
             remainder, rate, mid, reference, created_by, created_ms, expires_ms, digest)
@@ -47,7 +42,7 @@ pub async fn insert(tx: &Tx<'_>, quote: &Quote) -> Result<()> {
         priced.spread.to_string().into(),
         priced.remainder.to_string().into(),
         priced.rate.to_string().into(),
-        offer.mid.to_string().into(),
+        offer.mid.exact().into(),
         offer.reference.as_str().into(),
         offer.created_by.0.into(),
         quote.created.unix_ms().into(),
@@ -70,11 +65,7 @@ pub async fn get(on: &impl Sql, owner: AccountId, id: QuoteId) -> Result<Quote> 
 /// # Errors
 /// As [`get`].
 pub async fn lock(tx: &Tx<'_>, owner: AccountId, id: QuoteId) -> Result<Quote> {
-    let lock = match tx.backend() {
-        Backend::Postgres => "FOR UPDATE",
-        Backend::Sqlite => "",
-    };
-    find(tx, owner, id, lock).await
+    find(tx, owner, id, for_update(tx)).await
 }
 
 async fn find(on: &impl Sql, owner: AccountId, id: QuoteId, lock: &str) -> Result<Quote> {
@@ -147,7 +138,6 @@ pub async fn purge(db: &Database, kept_ms: i64, max: u32) -> Result<u64> {
 /// # Errors
 /// `internal` for a garbled row.
 pub fn read(row: &QueryResult) -> Result<(Quote, Hash)> {
-    let rate = |column: &str| Rate::parse(&text(row, column)?).map_err(|_| garbled(column));
     let (amount_in, fee) = (amount(row, "amount_in")?, amount(row, "fee")?);
     let conversion = Conversion {
         amount_in,
@@ -156,7 +146,7 @@ pub fn read(row: &QueryResult) -> Result<(Quote, Hash)> {
         amount_out: amount(row, "amount_out")?,
         spread: amount(row, "spread")?,
         remainder: amount(row, "remainder")?,
-        rate: rate("rate")?,
+        rate: Rate::parse(&text(row, "rate")?).map_err(|_| garbled("rate"))?,
     };
     let transfer = |column: &str| Ok::<_, Fault>(id_or_none(row, column)?.map(TransferId));
     let executed = match (
@@ -177,7 +167,7 @@ pub fn read(row: &QueryResult) -> Result<(Quote, Hash)> {
             currency_in: currency(row, "currency_in")?,
             currency_out: currency(row, "currency_out")?,
             conversion,
-            mid: rate("mid")?,
+            mid: Rate::parse_exact(&text(row, "mid")?).map_err(|_| garbled("mid"))?,
             reference: text(row, "reference")?,
             created_by: PrincipalId(id(row, "created_by")?),
         },

@@ -4,15 +4,16 @@ use super::accounts::{
     amount, amount_or_none, currency, hash, id, id_or_none, moment, moment_or_none, number, number_or_none,
     text, text_or_none,
 };
-use super::garbled;
+use super::{for_update, garbled, numeric};
 use crate::domain::{Cause, Credited, Hash, Kind, Promised, Reason, Settlement, SettlementState};
 use beem_clock::Moment;
 use beem_database::page::{Order, Page};
-use beem_database::{Backend, Sql, Tx};
+use beem_database::{Sql, Tx};
 use beem_fault::{Fault, Result};
 use beem_ids::{AccountId, LedgerAccountId, RateLockId, SettlementId, TransferId};
-use beem_money::Rate;
+use beem_money::{CurrencyCode, Rate};
 use sea_orm::{QueryResult, Value};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// What [`read`] reads.
@@ -34,7 +35,7 @@ pub async fn insert(tx: &Tx<'_>, settlement: &Settlement) -> Result<()> {
             reference, cause_type, cause_id, rate_lock_id, lock_mid, lock_spread_millionths, suspense_transfer,
             created_ms, digest, state, reason)
          VALUES ($1, $2, $3, $4, $5, $6, $7, {}, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'SUSPENDED', $19)",
-        numeric(tx, "$8")
+        numeric(tx, 8)
     );
     let promised = settlement.promised.as_ref();
     let values = vec![
@@ -51,7 +52,7 @@ pub async fn insert(tx: &Tx<'_>, settlement: &Settlement) -> Result<()> {
         settlement.cause.kind.as_str().into(),
         settlement.cause.id.as_str().into(),
         Value::from(promised.map(|p| p.lock.0)),
-        Value::from(promised.map(|p| p.mid.to_string())),
+        Value::from(promised.map(|p| p.mid.exact())),
         Value::from(promised.map(|p| i64::from(p.spread_millionths))),
         settlement.suspense.0.into(),
         settlement.created.unix_ms().into(),
@@ -75,12 +76,8 @@ pub async fn by_key(on: &impl Sql, effect_key: &str) -> Result<Option<Settlement
 /// # Errors
 /// `internal` when it is not there or not as it was written.
 pub async fn lock(tx: &Tx<'_>, id: SettlementId) -> Result<Settlement> {
-    let lock = match tx.backend() {
-        Backend::Postgres => "FOR UPDATE",
-        Backend::Sqlite => "",
-    };
-    let row =
-        tx.row(&format!("SELECT {COLUMNS} FROM settlements WHERE id = $1 {lock}"), vec![id.0.into()]).await?;
+    let sql = format!("SELECT {COLUMNS} FROM settlements WHERE id = $1 {}", for_update(tx));
+    let row = tx.row(&sql, vec![id.0.into()]).await?;
     checked(&row.ok_or_else(|| Fault::internal(format!("settlement {id} is gone")))?)
 }
 
@@ -93,7 +90,7 @@ pub async fn settle(tx: &Tx<'_>, id: SettlementId, credited: &Credited) -> Resul
         "UPDATE settlements SET state = 'SETTLED', reason = '', credited = {}, rate = $3, credit_transfer = $4,
             settled_ms = $5
          WHERE id = $1 AND state = 'SUSPENDED' AND reason <> 'kept'",
-        numeric(tx, "$2")
+        numeric(tx, 2)
     );
     let values = vec![
         id.0.into(),
@@ -151,25 +148,75 @@ pub async fn suspended(on: &impl Sql, page: &Page) -> Result<(Vec<Settlement>, S
     Ok(page.finish(rows.collect::<Result<_>>()?, |s: &Settlement| (s.created.unix_ms(), s.id.0)))
 }
 
-/// At most `max` of those that wait for a rate or were left under way, beyond a place, the oldest first. One that is not as
-/// it was written is an error of its own.
+/// At most `max` of those that are stuck so and may go on, beyond a place, the oldest first, but those to be left. One that
+/// is not as it was written is an error of its own.
 ///
 /// # Errors
 /// As the database says.
-pub async fn waiting(on: &impl Sql, after: Place, max: u32) -> Result<Vec<(Place, Result<Settlement>)>> {
+pub async fn waiting(
+    on: &impl Sql,
+    stuck: Stuck,
+    after: Place,
+    left: &Left,
+    max: usize,
+) -> Result<Vec<(Place, Result<Settlement>)>> {
+    let reasons = match stuck {
+        Stuck::UnderWay => "''",
+        Stuck::Whyever => "'', 'no-rate', 'no-liquidity'",
+    };
+    let mut values = vec![after.created_ms.into(), after.id.into()];
+    let mut but = String::new();
+    let mut parameter = |code: &CurrencyCode| {
+        values.push(code.as_str().into());
+        values.len()
+    };
+    for to in &left.without_liquidity {
+        but += &format!(" AND (wallet_currency <> ${} OR currency = wallet_currency)", parameter(to));
+    }
+    for (from, to) in &left.without_rate {
+        let (from, to) = (parameter(from), parameter(to));
+        but += &format!(" AND (currency <> ${from} OR wallet_currency <> ${to} OR rate_lock_id IS NOT NULL)");
+    }
     let sql = format!(
         "SELECT {COLUMNS} FROM settlements
-         WHERE state = 'SUSPENDED' AND reason IN ('', 'no-rate', 'no-liquidity')
-            AND created_ms >= $1 AND (created_ms > $1 OR id > $2)
+         WHERE state = 'SUSPENDED' AND reason IN ({reasons})
+            AND created_ms >= $1 AND (created_ms > $1 OR id > $2){but}
          ORDER BY created_ms, id LIMIT {max}"
     );
-    let rows = on.rows(&sql, vec![after.0.into(), after.1.into()]).await?;
-    let waiting = rows.iter().map(|row| Ok(((number(row, "created_ms")?, id(row, "id")?), checked(row))));
-    waiting.collect()
+    let rows = on.rows(&sql, values).await?;
+    let place = |row| Ok::<_, Fault>(Place { created_ms: number(row, "created_ms")?, id: id(row, "id")? });
+    rows.iter().map(|row| Ok((place(row)?, checked(row)))).collect()
+}
+
+/// Why deposits have not gone on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stuck {
+    /// They were left between their two steps, or released.
+    UnderWay,
+    /// That, or for want of a rate or of liquidity.
+    Whyever,
+}
+
+/// What need not be tried again just now.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// What would have to be converted to these.
+    pub without_liquidity: BTreeSet<CurrencyCode>,
+    /// What would have to be converted from the one to the other, and was promised no rate.
+    pub without_rate: BTreeSet<(CurrencyCode, CurrencyCode)>,
 }
 
 /// Where a deposit stands among others: when it was booked, and its id.
-pub type Place = (i64, Uuid);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    created_ms: i64,
+    id: Uuid,
+}
+
+impl Place {
+    /// Before all of them.
+    pub const FIRST: Self = Self { created_ms: i64::MIN, id: Uuid::nil() };
+}
 
 /// A settlement, and the digest that was written with it.
 ///
@@ -182,7 +229,7 @@ pub fn read(row: &QueryResult) -> Result<(Settlement, Hash)> {
             (None, None, None) => None,
             (Some(lock), Some(mid), Some(spread)) => Some(Promised {
                 lock: RateLockId(lock),
-                mid: rate(&mid)?,
+                mid: Rate::parse_exact(&mid).map_err(|_| garbled("promised rate"))?,
                 spread_millionths: u32::try_from(spread).map_err(|_| garbled("promised rate"))?,
             }),
             _ => return Err(garbled("promised rate")),
@@ -232,12 +279,4 @@ fn checked(row: &QueryResult) -> Result<Settlement> {
 
 fn rate(text: &str) -> Result<Rate> {
     Rate::parse(text).map_err(|_| garbled("rate"))
-}
-
-/// A parameter that holds an amount as text.
-fn numeric(tx: &Tx<'_>, parameter: &str) -> String {
-    match tx.backend() {
-        Backend::Postgres => format!("CAST({parameter} AS NUMERIC)"),
-        Backend::Sqlite => parameter.to_owned(),
-    }
 }

@@ -196,8 +196,14 @@ impl<C: Sql> Walker<'_, C> {
     async fn close(&mut self, account: &FoundAccount, end: &Link) -> Result<()> {
         let id = account.id;
         let balance = match &account.balance {
-            None => return Ok(self.stretch.found("balances", id, "removed: the account has none")),
-            Some(None) => return Ok(self.stretch.found("balances", id, "changed: it cannot be read")),
+            None => {
+                self.stretch.found("balances", id, "removed: the account has none");
+                return Ok(());
+            }
+            Some(None) => {
+                self.stretch.found("balances", id, "changed: it cannot be read");
+                return Ok(());
+            }
             Some(Some(balance)) => balance,
         };
         let next = end.sequence.saturating_add(1);
@@ -220,6 +226,8 @@ impl<C: Sql> Walker<'_, C> {
         } else if !end.is_end(balance) {
             let detail = format!("changed: the entries, to {}, end otherwise", end.sequence);
             self.stretch.found("balances", id, detail);
+        } else if row.is_some_and(|row| !is_floor(row.purpose, balance.floor)) {
+            self.stretch.found("balances", id, "changed: it may fall further than such an account may");
         }
         if let Some(headed) = account.headed.filter(|headed| *headed > end.sequence.max(balance.sequence)) {
             let number = proof::head_at(self.on, id, headed).await?.unwrap_or(0);
@@ -229,6 +237,17 @@ impl<C: Sql> Walker<'_, C> {
             }
         }
         Ok(())
+    }
+}
+
+/// How far it may fall: nowhere below nothing, but for those accounts that have no limit or one that is set.
+fn is_floor(purpose: Purpose, floor: Option<Amount>) -> bool {
+    match purpose {
+        Purpose::Wallet | Purpose::Fees | Purpose::Spread | Purpose::Rounding | Purpose::Suspense => {
+            floor == Some(Amount::ZERO)
+        }
+        Purpose::Liquidity => floor.is_none_or(|floor| !floor.is_positive()),
+        Purpose::Clearing | Purpose::Gas | Purpose::Sandbox => floor.is_none(),
     }
 }
 

@@ -66,7 +66,7 @@ pub fn fits(link: &Link, entry: &Entry, about: &About) -> bool {
 
 fn digest(entry: &Entry, about: &About) -> Option<Hash> {
     match (entry.kind, about) {
-        (EntryKind::Moved(_), About::Transfer(transfer)) => Some(transfer.new.digest()),
+        (EntryKind::Moved(_), About::Transfer(transfer)) => Some(transfer.new.digest(&transfer.effect)),
         (EntryKind::Hold, About::Hold(hold)) => Some(hold.digest()),
         (EntryKind::Release, About::Hold(hold)) => Some(hold.end_digest(hold.state, hold.posted)),
         _ => None,
@@ -115,24 +115,7 @@ pub async fn blame(on: &impl Sql, link: &Link, account: &FoundAccount, found: &F
     let there = proof::numbered(on, id, number).await?;
     let fitting = |one: &FoundEntry| one.entry.as_ref().is_some_and(|entry| fits(link, entry, &one.about));
     if sequence != number {
-        let ahead = proof::entries_after(on, Some(found.key), AHEAD).await?;
-        for one in std::iter::once(found).chain(ahead.iter().filter(|one| one.key.0 == id)) {
-            let renumbered = one.entry.clone().map(|entry| Entry { sequence: number, ..entry });
-            if renumbered.is_some_and(|entry| fits(link, &entry, &one.about)) {
-                return entry(number, &format!("changed: its number is {}", one.key.2));
-            }
-        }
-        let twins = proof::numbered(on, id, sequence).await?.len() > 1;
-        return match (there.iter().any(fitting), there.is_empty(), sequence > number) {
-            (true, _, true) if twins => entry(sequence, "inserted: there is another one of this number"),
-            (true, _, true) => entry(sequence, "changed: it stands before others in time"),
-            (true, _, false) | (false, _, false) => entry(sequence, "inserted: this number was before"),
-            (false, false, true) => entry(number, "changed: its time is another"),
-            (false, true, true) => {
-                let last = sequence.saturating_sub(1);
-                entry(number, &format!("removed: entries to {last} are missing"))
-            }
-        };
+        return misplaced(on, link, found, &there).await;
     }
     if there.iter().any(|other| other.key != found.key && fitting(other)) {
         return entry(number, "inserted: there is another one of this number, which fits");
@@ -179,6 +162,33 @@ pub async fn blame(on: &impl Sql, link: &Link, account: &FoundAccount, found: &F
                 return Ok(Blame::Row("holds", hold.new.id.0, detail));
             }
             changed()
+        }
+    }
+}
+
+/// What was done where another number stands than the one that comes next; `there` are those that have it.
+async fn misplaced(on: &impl Sql, link: &Link, found: &FoundEntry, there: &[FoundEntry]) -> Result<Blame> {
+    let number = link.sequence.saturating_add(1);
+    let (id, _, sequence) = found.key;
+    let entry = |sequence: i64, detail: &str| Ok(Blame::Entry(sequence, detail.to_owned()));
+    let fitting = |one: &FoundEntry| one.entry.as_ref().is_some_and(|entry| fits(link, entry, &one.about));
+    let ahead = proof::entries_after(on, Some(found.key), AHEAD).await?;
+    for one in std::iter::once(found).chain(ahead.iter().filter(|one| one.key.0 == id && one.key.2 != number))
+    {
+        let renumbered = one.entry.clone().map(|entry| Entry { sequence: number, ..entry });
+        if renumbered.is_some_and(|entry| fits(link, &entry, &one.about)) {
+            return entry(number, &format!("changed: its number is {}", one.key.2));
+        }
+    }
+    let twins = proof::numbered(on, id, sequence).await?.len() > 1;
+    match (there.iter().any(fitting), there.is_empty(), sequence > number) {
+        (true, _, true) if twins => entry(sequence, "inserted: there is another one of this number"),
+        (true, _, true) => entry(sequence, "changed: it stands before others in time"),
+        (true, _, false) | (false, _, false) => entry(sequence, "inserted: this number was before"),
+        (false, false, true) => entry(number, "changed: its time is another"),
+        (false, true, true) => {
+            let last = sequence.saturating_sub(1);
+            entry(number, &format!("removed: entries to {last} are missing"))
         }
     }
 }

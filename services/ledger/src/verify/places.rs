@@ -2,7 +2,7 @@
 //! are walked through.
 
 use super::diagnose::{is_denied, is_sound, stands_otherwise};
-use super::{LedgerVerifier, Place, Stretch};
+use super::{LedgerVerifier, Place, Stretch, effects};
 use crate::store::proof::{self, FoundPlaces, Key};
 use beem_database::Sql;
 use beem_fault::{Fault, Result};
@@ -14,6 +14,7 @@ impl LedgerVerifier {
             Box::pin(async move {
                 let rows = proof::transfers_after(at, after, max).await?;
                 let mut stretch = judge(at, "transfers", &rows).await?;
+                effects::judge(at, "transfers", &ids_of(&rows), &mut stretch).await?;
                 stretch.on = rows.last().map(|last| Place::Transfers(Some(last.id)));
                 Ok(stretch)
             })
@@ -26,12 +27,17 @@ impl LedgerVerifier {
             Box::pin(async move {
                 let rows = proof::holds_after(at, after, max).await?;
                 let mut stretch = judge(at, "holds", &rows).await?;
+                effects::judge(at, "holds", &ids_of(&rows), &mut stretch).await?;
                 stretch.on = rows.last().map(|last| Place::Holds(Some(last.id)));
                 Ok(stretch)
             })
         });
         stretch.await
     }
+}
+
+fn ids_of(rows: &[FoundPlaces]) -> Vec<Uuid> {
+    rows.iter().map(|row| row.id).collect()
 }
 
 async fn judge(on: &impl Sql, table: &'static str, rows: &[FoundPlaces]) -> Result<Stretch> {

@@ -1,11 +1,12 @@
 //! The loop of the writer: gather, carry out in one transaction, answer.
 
-use super::failed;
 use super::queue::{Group, Line};
+use super::{Room, failed};
 use crate::settings::LedgerSettings;
 use crate::store::engine::{self, Job};
 use beem_database::Database;
 use beem_database::claims::Outcome;
+use beem_database::{ErrorKind, kind_of};
 use beem_fault::{Code, Fault, Result};
 use beem_telemetry::Telemetry;
 use std::time::Duration;
@@ -21,12 +22,13 @@ pub struct Committer {
     group_size: usize,
     pause: Duration,
     telemetry: Telemetry,
+    room: Room,
 }
 
 impl Committer {
-    pub fn new(db: Database, settings: &LedgerSettings, telemetry: Telemetry) -> Self {
+    pub fn new(db: Database, settings: &LedgerSettings, telemetry: Telemetry, room: Room) -> Self {
         let group_size = usize::try_from(settings.group_size).unwrap_or(1);
-        Self { db, group_size, pause: Duration::from_micros(settings.gather_us.into()), telemetry }
+        Self { db, group_size, pause: Duration::from_micros(settings.gather_us.into()), telemetry, room }
     }
 
     /// Group after group. Cancelled, it takes no more and ends with those that wait.
@@ -53,21 +55,34 @@ impl Committer {
         line.turn_away(Instant::now(), || failed(Fault::unavailable("the deadline passed before its turn")));
         let group = line.group(self.group_size);
         if group.jobs.is_empty() {
+            self.room.measure();
             return 0;
         }
         let began = Instant::now();
         let outcomes = self.carry_out(&group.jobs).await;
         self.measure(&group, began.elapsed(), &outcomes);
         line.settled(&group, outcomes);
+        self.room.measure();
         group.callers()
     }
 
     async fn carry_out(&self, jobs: &[Job]) -> Vec<Outcome> {
-        let fault = match self.commit(jobs).await {
+        let mut tried = self.commit(jobs).await;
+        if let Err(fault) = &tried
+            && kind_of(fault) == Some(&ErrorKind::Conflict)
+        {
+            tracing::warn!(
+                ?fault,
+                jobs = jobs.len(),
+                "a group of orders lost every dispute, it is handed in once more"
+            );
+            tried = self.commit(jobs).await;
+        }
+        let fault = match tried {
             Ok(outcomes) => return outcomes,
             Err(fault) => fault,
         };
-        if jobs.len() == 1 || fault.code == Code::Unavailable {
+        if jobs.len() == 1 || is_away(&fault) {
             return jobs.iter().map(|_| failed(fault.clone())).collect();
         }
         tracing::error!(?fault, jobs = jobs.len(), "a group of orders failed, each is tried by itself");
@@ -80,7 +95,7 @@ impl Committer {
             };
             let alone = alone.and_then(|mut one| one.pop().ok_or_else(|| Fault::internal("no outcome")));
             if let Err(fault) = &alone
-                && fault.code == Code::Unavailable
+                && is_away(fault)
             {
                 away = Some(fault.clone());
             }
@@ -107,7 +122,11 @@ impl Committer {
         meters.counter("beem.ledger.groups", &[("outcome", outcome)]);
         meters.gauge("beem.ledger.group.steps", &[], i64::try_from(group.steps()).unwrap_or(i64::MAX));
         meters.gauge("beem.ledger.group.callers", &[], i64::try_from(group.callers()).unwrap_or(i64::MAX));
-        let micros = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
-        meters.gauge("beem.ledger.commit.us", &[], micros);
+        meters.seconds("beem.ledger.group.duration", &[("outcome", outcome)], took.as_secs_f64());
     }
+}
+
+/// The others would fare no better. A key that another transaction holds is one order's own trouble.
+fn is_away(fault: &Fault) -> bool {
+    fault.code == Code::Unavailable && kind_of(fault) != Some(&ErrorKind::LockTimeout)
 }

@@ -1,5 +1,6 @@
 //! Who waits, in what order, and what of it makes a group.
 
+use super::weight;
 use crate::store::engine::Job;
 use beem_database::claims::Outcome;
 use std::collections::VecDeque;
@@ -56,7 +57,7 @@ impl Group {
 
     /// Steps in all.
     pub fn steps(&self) -> usize {
-        self.jobs.iter().map(|job| job.order.steps.len()).sum()
+        super::steps(&self.jobs)
     }
 }
 
@@ -124,10 +125,9 @@ impl<'r> Line<'r> {
         let (mut group, mut taken) = (Group::default(), 0_usize);
         for call in &mut self.calls {
             let before = group.jobs.len();
-            let fits =
-                |job: &Job, taken: usize| taken == 0 || taken.saturating_add(job.order.steps.len()) <= steps;
+            let fits = |job: &Job, taken: usize| taken == 0 || taken.saturating_add(weight(job)) <= steps;
             while let Some(job) = call.jobs.next_if(|job| fits(job, taken)) {
-                taken = taken.saturating_add(job.order.steps.len().max(1));
+                taken = taken.saturating_add(weight(&job));
                 group.jobs.push(job);
             }
             let share = group.jobs.len().saturating_sub(before);

@@ -131,6 +131,18 @@ impl Rig {
         answer.body.outcomes.into_iter().next().unwrap()
     }
 
+    /// The same as the service that knows the chains.
+    pub async fn post_from_chain(
+        &self,
+        effect_key: &str,
+        transfers: Vec<wire::Transfer>,
+    ) -> wire::BatchOutcome {
+        let asked = wire::PostBatchesRequest { batches: vec![self.batch(effect_key, transfers)] };
+        let method = "/beem.ledger.v1.Postings/PostBatches";
+        let answer: Reply<wire::PostBatchesResponse> = self.internal(&self.channels, method, asked).await;
+        answer.unwrap().body.outcomes.into_iter().next().unwrap()
+    }
+
     /// A hold on a wallet of the owner, to be sent as it is or changed.
     pub fn reserving(&self, effect_key: &str, wallet: &str, amount: &str) -> wire::ReserveRequest {
         wire::ReserveRequest {

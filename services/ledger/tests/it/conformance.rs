@@ -91,7 +91,7 @@ async fn entries(db: &Database) -> Vec<Entry> {
 async fn transfers(db: &Database) -> Vec<Transfer> {
     let sql = "SELECT id, debit_id, debit_sequence, credit_id, credit_sequence, currency, CAST(amount AS TEXT) AS amount,
         kind, reference, cause_type, cause_id, counter_currency, CAST(counter_amount AS TEXT) AS counter_amount, rate,
-        time_ms FROM transfers ORDER BY id";
+        time_ms, effect_key FROM transfers ORDER BY id";
     let read = |row| -> Result<Transfer> {
         let counter = accounts::currency_or_none(row, "counter_currency")?;
         let counter_amount = accounts::amount_or_none(row, "counter_amount")?;
@@ -114,6 +114,7 @@ async fn transfers(db: &Database) -> Vec<Transfer> {
                 },
                 counterpart,
             },
+            effect: accounts::text(row, "effect_key")?,
             debit_sequence: accounts::number(row, "debit_sequence")?,
             credit_sequence: accounts::number(row, "credit_sequence")?,
             time: accounts::moment(row, "time_ms")?,
@@ -128,7 +129,7 @@ async fn decided(db: &Database, books: &Books, accounts: &[LedgerAccountId], ord
     let held = holds(db, &held.into_iter().collect::<Vec<_>>()).await;
     let mut book = Book::open(books.clock.now(), balances(db, accounts).await, held);
     for order in orders {
-        book.carry_out(order).unwrap();
+        book.carry_out("test", order).unwrap();
     }
     book
 }

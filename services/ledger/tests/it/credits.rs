@@ -1,5 +1,6 @@
 //! Free money of a sandbox.
 
+use crate::calls::{system, transfer, wallet_side};
 use crate::on_both;
 use crate::rig::{Answer, Base, Refusal, Rig};
 use crate::wallets::{get, opened};
@@ -15,6 +16,7 @@ on_both!(
     bad_amounts_name_the_field,
     amounts_of_every_size_are_exact,
     a_wallet_that_would_overflow_refuses,
+    a_credit_is_a_million_million_units_at_most,
     twenty_credits_at_once_add_up,
     credits_and_refusals_are_told_to_the_trail,
 );
@@ -110,22 +112,44 @@ async fn amounts_of_every_size_are_exact(rig: Rig) {
     credit(&rig, &owner, "2", &eth.id, "0.000000000000000001", "").await.unwrap();
     assert_eq!(total(&rig, &owner, &eth.id).await, "123456789012.123456789012345679");
     let yen = opened(&rig, &owner, "JPY", "a").await;
-    credit(&rig, &owner, "3", &yen.id, "999999999999999999999999999999", "").await.unwrap();
+    credit(&rig, &owner, "3", &yen.id, "999999999999", "").await.unwrap();
     let made = credit(&rig, &owner, "4", &yen.id, "1", "").await.unwrap().body;
-    assert_eq!(made.balance_after, "1000000000000000000000000000000");
-    assert_eq!(total(&rig, &owner, &yen.id).await, "1000000000000000000000000000000");
+    assert_eq!(made.balance_after, "1000000000000");
+    assert_eq!(total(&rig, &owner, &yen.id).await, "1000000000000");
 }
 
 async fn a_wallet_that_would_overflow_refuses(rig: Rig) {
-    let owner = rig.stranger();
-    let yen = opened(&rig, &owner, "JPY", "a").await;
+    let yen = rig.wallet("JPY").await;
     let most = i128::MAX.to_string();
-    credit(&rig, &owner, "1", &yen.id, &most, "").await.unwrap();
+    // As much as no credit has.
+    let all = transfer(system("LIQUIDITY"), wallet_side(&yen), "JPY", &most);
+    assert_eq!(rig.post("all", vec![all]).await.refused, "");
     for key in ["2", "2"] {
-        let refusal = credit(&rig, &owner, key, &yen.id, "1", "").await.unwrap_err();
+        let refusal = credit(&rig, &rig.owner, key, &yen, "1", "").await.unwrap_err();
         assert_eq!((refusal.code(), refusal.fields()), ("validation-failed", vec!["amount"]));
     }
-    assert_eq!(total(&rig, &owner, &yen.id).await, most);
+    assert_eq!(rig.balance(&yen).await[0], most);
+}
+
+async fn a_credit_is_a_million_million_units_at_most(rig: Rig) {
+    let owner = rig.stranger();
+    for (currency, least) in [("JPY", "1"), ("USD", "0.01"), ("ETH", "0.000000000000000001")] {
+        let wallet = opened(&rig, &owner, currency, "a").await.id;
+        let most = "1000000000000";
+        credit(&rig, &owner, &format!("{currency} most"), &wallet, most, "").await.unwrap();
+        let more =
+            if currency == "JPY" { "1000000000001".to_owned() } else { format!("{most}{}", &least[1..]) };
+        for (at, more) in [more, i128::MAX.to_string(), format!("{most}0")].into_iter().enumerate() {
+            let key = format!("{currency} {at}");
+            let refusal = credit(&rig, &owner, &key, &wallet, &more, "").await.unwrap_err();
+            assert_eq!((refusal.code(), refusal.fields()), ("validation-failed", vec!["amount"]), "{more}");
+        }
+        // There is as much for everybody else.
+        let other = rig.stranger();
+        let theirs = opened(&rig, &other, currency, "a").await.id;
+        credit(&rig, &other, "theirs", &theirs, most, "").await.unwrap();
+        assert!(total(&rig, &owner, &wallet).await.starts_with(most));
+    }
 }
 
 async fn twenty_credits_at_once_add_up(rig: Rig) {

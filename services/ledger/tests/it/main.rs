@@ -25,6 +25,7 @@ mod postings;
 mod quotes;
 mod rates;
 mod settlements;
+mod starving;
 mod tampering;
 mod transactions;
 mod wallets;

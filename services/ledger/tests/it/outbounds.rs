@@ -28,6 +28,9 @@ crate::on_both!(
     a_voided_payout_is_not_posted,
     wrong_data_is_refused_and_holds_nothing,
     a_payout_that_was_paid_is_not_refused_for_our_own_limits,
+    what_the_installation_cannot_cover_is_not_reserved,
+    a_mistake_in_posting_is_not_remembered,
+    a_posted_payout_made_to_look_held_is_not_paid_again,
 );
 
 fn money(currency: &str, amount: &str) -> wire::Money {
@@ -446,10 +449,25 @@ async fn a_payout_that_was_paid_is_not_refused_for_our_own_limits(rig: Rig) {
         ..LedgerSettings::default()
     };
     let live = Some(Environment::Live);
-    let rig = Rig::start_with(rig.base, settings("50"), live).await;
+    let rig = Rig::start_with(rig.base, settings("106"), live).await;
+    let wallet = with_a_bitcoin(&rig).await;
+    let held = rig.reserve_outbound(payout(&rig, "a", &wallet, "100", ("USDC", "5"))).await.unwrap().body;
+    // Whoever comes first takes it: nothing of ours is held.
+    let other = rig.reserve_outbound(payout(&rig, "c", &wallet, "100", ("USDC", "5"))).await.unwrap().body;
+    rig.post_outbound(post(&rig, "d", &other.hold_id, "5")).await.unwrap();
+    let paid = post(&rig, "b", &held.hold_id, "1");
+    assert_eq!(rig.post_outbound(paid.clone()).await.unwrap_err().code(), "unavailable");
+    assert_eq!(rig.count("holds WHERE state = 'ACTIVE'").await, 1);
+    let ledger = rig.another_with(settings("1000"), live).await.unwrap();
+    assert!(!ledger.post_outbound(paid).await.unwrap().replayed);
+    ledger.assert_books().await;
+}
+
+/// A wallet with one bitcoin, deposited.
+async fn with_a_bitcoin(rig: &Rig) -> String {
     let wallet = rig.wallet("BTC").await;
     let deposit = wire::SettleInboundRequest {
-        effect_key: "d".into(),
+        effect_key: "bitcoin".into(),
         account_id: rig.account(),
         wallet_id: wallet.clone(),
         network: "bitcoin".into(),
@@ -460,11 +478,78 @@ async fn a_payout_that_was_paid_is_not_refused_for_our_own_limits(rig: Rig) {
         ..wire::SettleInboundRequest::default()
     };
     assert_eq!(rig.settle_inbound(deposit).await.unwrap().body.state, "SETTLED");
+    wallet
+}
+
+async fn what_the_installation_cannot_cover_is_not_reserved(rig: Rig) {
+    let settings = LedgerSettings {
+        overdraft: [("USDC", "105.01"), ("ETH", "0.011")]
+            .map(|(code, n)| (code.to_owned(), n.to_owned()))
+            .into(),
+        ..LedgerSettings::default()
+    };
+    let rig = Rig::start_with(rig.base, settings, Some(Environment::Live)).await;
+    let wallet = with_a_bitcoin(&rig).await;
+    for (key, pay, cap) in [
+        ("a", "105.010001", ("USDC", "0")),
+        ("b", "100", ("USDC", "5.010001")),
+        ("c", "100", ("ETH", "0.011000000000000001")),
+    ] {
+        for replayed in [false, true] {
+            let refusal = rig.reserve_outbound(payout(&rig, key, &wallet, pay, cap)).await.unwrap_err();
+            assert_eq!((refusal.code(), refusal.replayed), ("insufficient-funds", replayed), "{key}");
+            assert!(refusal.fault.detail.contains("installation"), "{}", refusal.fault.detail);
+        }
+    }
+    assert_eq!((rig.count("outbounds").await, rig.count("holds").await), (0, 0));
+    assert_eq!(rig.balance(&wallet).await[1], "0.00000000");
+    // What is worth less than a unit of the wallet's currency comes on top. What is not converted needs nothing.
+    rig.reserve_outbound(payout(&rig, "d", &wallet, "100", ("USDC", "5"))).await.unwrap();
+    rig.reserve_outbound(payout(&rig, "e", &wallet, "105", ("ETH", "0.01"))).await.unwrap();
+    let plain = wire::ReserveOutboundRequest {
+        network: "bitcoin".into(),
+        pay: Some(money("BTC", "0.5")),
+        ..payout(&rig, "f", &wallet, "1", ("BTC", "0.001"))
+    };
+    rig.reserve_outbound(plain).await.unwrap();
+    // Who does not have it is told of the wallet.
+    let refusal = rig.reserve_outbound(payout(&rig, "g", &wallet, "90000", ("USDC", "0"))).await.unwrap_err();
+    assert!(refusal.fault.detail.contains("wallet"), "{}", refusal.fault.detail);
+}
+
+async fn a_mistake_in_posting_is_not_remembered(rig: Rig) {
+    let wallet = rig.funded("USDC", "1000").await;
     let held = rig.reserve_outbound(payout(&rig, "a", &wallet, "100", ("USDC", "5"))).await.unwrap().body;
-    let paid = post(&rig, "b", &held.hold_id, "1");
-    assert_eq!(rig.post_outbound(paid.clone()).await.unwrap_err().code(), "unavailable");
-    assert_eq!(rig.count("holds WHERE state = 'ACTIVE'").await, 1);
-    let ledger = rig.another_with(settings("1000"), live).await.unwrap();
-    assert!(!ledger.post_outbound(paid).await.unwrap().replayed);
-    ledger.assert_books().await;
+    for fee in ["5.000001", "-1", "much", "0.0000001"] {
+        for _ in 0..2 {
+            let refusal = rig.post_outbound(post(&rig, "b", &held.hold_id, fee)).await.unwrap_err();
+            assert_eq!((refusal.fields(), refusal.replayed), (vec!["fee"], false));
+        }
+    }
+    let nobodys = rig.account();
+    assert_eq!(rig.post_outbound(post(&rig, "b", &nobodys, "1")).await.unwrap_err().code(), "not-found");
+    let posted = rig.post_outbound(post(&rig, "b", &held.hold_id, "5")).await.unwrap();
+    assert_eq!((amount(&posted.body.debited), posted.replayed), ("105.000000", false));
+}
+
+async fn a_posted_payout_made_to_look_held_is_not_paid_again(rig: Rig) {
+    let (eur, usdc) = (rig.funded("EUR", "1000").await, rig.funded("USDC", "1000").await);
+    for (n, wallet) in [&eur, &usdc].into_iter().enumerate() {
+        let [first, second, paid, again] =
+            ["first", "second", "paid", "again"].map(|key| format!("{key}-{n}"));
+        let held =
+            rig.reserve_outbound(payout(&rig, &first, wallet, "100", ("USDC", "5"))).await.unwrap().body;
+        // Another one is held, so that there would be something to give back.
+        rig.reserve_outbound(payout(&rig, &second, wallet, "100", ("USDC", "5"))).await.unwrap();
+        rig.post_outbound(post(&rig, &paid, &held.hold_id, "1")).await.unwrap();
+        let before = rig.balance(wallet).await;
+        let undone = "UPDATE holds SET state = 'ACTIVE', posted = '0', ended_ms = NULL, ended_sequence = NULL
+            WHERE state = 'POSTED'";
+        assert_eq!(rig.tamper(undone).await, 1);
+        rig.tamper("UPDATE outbounds SET fee = NULL, debited = NULL, posted_ms = NULL").await;
+        let refusal = rig.post_outbound(post(&rig, &again, &held.hold_id, "1")).await.unwrap_err();
+        assert_eq!(refusal.code(), "internal");
+        assert_eq!(rig.balance(wallet).await, before);
+        rig.tamper("DELETE FROM outbounds WHERE posted_ms IS NULL").await;
+    }
 }

@@ -23,6 +23,7 @@ crate::on_both!(
     a_malformed_batch_is_refused_by_itself,
     a_call_that_is_too_large_does_nothing,
     linked_transfers_are_all_or_nothing,
+    only_channels_say_what_a_chain_holds,
     wallets_of_others_and_the_sandbox_do_not_exist,
     row_23_two_processes_over_hot_accounts,
 );
@@ -40,7 +41,7 @@ async fn a_batch_moves_money_and_shows_in_both_accounts(rig: Rig) {
     assert_eq!(rig.balance(&to).await, ["35.00", "0.00", "35.00"]);
     let coin = rig.wallet("BTC").await;
     let deposit = vec![transfer(clearing("bitcoin"), wallet_side(&coin), "BTC", "0.00000001")];
-    assert_eq!(rig.post("b", deposit).await.refused, "");
+    assert_eq!(rig.post_from_chain("b", deposit).await.refused, "");
     assert_eq!(rig.balance(&coin).await[0], "0.00000001");
     rig.assert_books().await;
 }
@@ -164,7 +165,8 @@ async fn row_18_amounts_are_exact_or_refused(rig: Rig) {
     // All of an i128 is one too much beside that.
     let most = "170141183460469231731.687303715884105727";
     for _ in 0..2 {
-        let outcome = rig.post("most", into("ETH", most)).await;
+        let into = vec![transfer(system("GAS"), wallet_side(&coin), "ETH", most)];
+        let outcome = rig.post("most", into).await;
         assert_eq!(
             (outcome.refused.as_str(), rig.balance(&coin).await[0].as_str()),
             ("validation-failed", digits)
@@ -230,14 +232,19 @@ async fn a_malformed_batch_is_refused_by_itself(rig: Rig) {
         ("debit", wire::Transfer { debit: Some(both), ..good() }),
         ("credit.system", wire::Transfer { credit: Some(system("SANDBOX")), ..good() }),
         ("credit.system", wire::Transfer { credit: Some(system("WALLET")), ..good() }),
+        ("credit.system", wire::Transfer { credit: Some(system("SUSPENSE")), ..good() }),
+        ("debit.system", wire::Transfer { debit: Some(system("SUSPENSE")), ..good() }),
         ("credit.network", wire::Transfer { credit: Some(clearing("bitcoin")), ..good() }),
         ("credit.network", wire::Transfer { credit: Some(system("CLEARING")), ..good() }),
         ("currency", wire::Transfer { currency: "XXX".into(), ..good() }),
         ("amount", wire::Transfer { amount: "1.001".into(), ..good() }),
         ("kind", wire::Transfer { kind: "SPREAD".into(), ..good() }),
+        ("kind", wire::Transfer { kind: "CONVERSION_IN".into(), ..good() }),
+        ("kind", wire::Transfer { kind: "CONVERSION_OUT".into(), ..good() }),
         ("kind", wire::Transfer { kind: String::new(), ..good() }),
         ("reference", wire::Transfer { reference: "x".repeat(201), ..good() }),
         ("reference", wire::Transfer { reference: "a\nb".into(), ..good() }),
+        ("reference", wire::Transfer { reference: "a\u{202e}b".into(), ..good() }),
         ("cause", wire::Transfer { cause: None, ..good() }),
         ("cause.id", wire::Transfer { cause: Some(crate::calls::cause("x", "")), ..good() }),
     ];
@@ -258,6 +265,24 @@ async fn a_malformed_batch_is_refused_by_itself(rig: Rig) {
     // Nothing was remembered of any of them.
     assert_eq!(rig.post("wrong", vec![good()]).await.refused, "");
     assert_eq!(rig.balance(&wallet).await[0], "8.00");
+}
+
+async fn only_channels_say_what_a_chain_holds(rig: Rig) {
+    let coin = rig.wallet("BTC").await;
+    let into = || transfer(clearing("bitcoin"), wallet_side(&coin), "BTC", "2");
+    let refused = rig.post("a", vec![into()]).await;
+    assert_eq!(refused.refused, "validation-failed");
+    assert!(refused.detail.starts_with("batches[0].transfers[0].debit.system:"), "{}", refused.detail);
+    assert_eq!(rig.balance(&coin).await[0], "0.00000000");
+    assert_eq!(rig.post_from_chain("a", vec![into()]).await.refused, "");
+    // What is given back to a chain is nobody's gain.
+    let back = transfer(wallet_side(&coin), clearing("bitcoin"), "BTC", "0.5");
+    assert_eq!(rig.post("b", vec![back]).await.refused, "");
+    assert_eq!(rig.balance(&coin).await[0], "1.50000000");
+    let hold = rig.reserve(rig.reserving("c", &coin, "1")).await.unwrap().body.id;
+    let asked = wire::PostHoldRequest { credit: Some(system("SUSPENSE")), ..rig.posting("d", &hold) };
+    assert_eq!(rig.post_hold(asked).await.unwrap_err().fields(), ["credit.system"]);
+    rig.assert_books().await;
 }
 
 async fn a_call_that_is_too_large_does_nothing(rig: Rig) {

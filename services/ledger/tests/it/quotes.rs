@@ -29,6 +29,7 @@ on_both!(
     another_accounts_wallets_and_quotes_do_not_exist,
     too_small_and_too_large_name_the_amount,
     a_quote_changed_by_hand_moves_nothing,
+    a_quote_made_to_look_unused_is_not_carried_out_again,
     lists_are_paged_by_creation,
     only_unused_quotes_are_forgotten,
     two_wallets_of_one_currency,
@@ -282,7 +283,7 @@ async fn liquidity_ends_at_its_floor_in_a_live_installation(rig: Rig) {
     let rig = Rig::start_with(rig.base, settings, Some(Environment::Live)).await;
     let (usdc, eur) = (rig.wallet("USDC").await, rig.wallet("EUR").await);
     let deposit = transfer(clearing("ethereum"), wallet_side(&usdc), "USDC", "200");
-    assert_eq!(rig.post("deposit", vec![deposit]).await.refused, "");
+    assert_eq!(rig.post_from_chain("deposit", vec![deposit]).await.refused, "");
     let (one, two) = (quote(&rig, &usdc, &eur, "100").await, quote(&rig, &usdc, &eur, "0.02").await);
     accept(&rig, &one.id).await.unwrap();
     assert_eq!(system(&rig, "LIQUIDITY", "EUR").await, -9_259);
@@ -495,5 +496,24 @@ async fn execution_cut_off_by_a_restart_is_whole_or_not_there(mut rig: Rig) {
     // A lost answer: the same key gives the first outcome, or is the first.
     assert_eq!(accept_as(&rig, &rig.owner, "e", &id).await.unwrap().body.status, "EXECUTED");
     assert_eq!(rig.balance(&usd).await[0], "990.00");
+    rig.assert_books().await;
+}
+
+async fn a_quote_made_to_look_unused_is_not_carried_out_again(rig: Rig) {
+    let (usd, eur) = (rig.funded("USD", "500.00").await, rig.wallet("EUR").await);
+    let (one, other) = (quote(&rig, &usd, &eur, "100").await, quote(&rig, &usd, &eur, "50").await);
+    accept(&rig, &one.id).await.unwrap();
+    let unused = "UPDATE quotes SET executed_ms = NULL, debit_transfer = NULL, credit_transfer = NULL";
+    assert_eq!(rig.tamper(unused).await, 2);
+    assert_eq!(get(&rig, &one.id).await.status, "PENDING");
+    for _ in 0..2 {
+        assert_eq!(accept(&rig, &one.id).await.unwrap_err().code(), "internal");
+    }
+    assert_eq!(
+        (rig.balance(&usd).await[0].as_str(), rig.balance(&eur).await[0].as_str()),
+        ("400.00", "92.59")
+    );
+    accept(&rig, &other.id).await.unwrap();
+    assert_eq!(rig.balance(&usd).await[0], "350.00");
     rig.assert_books().await;
 }

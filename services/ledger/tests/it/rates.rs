@@ -280,6 +280,11 @@ async fn promised_rates_have_bounds(rig: Rig) {
     for wrong in [0, 86_401, u32::MAX] {
         assert_eq!(field(locking(&rig.key(), "SELL", wrong)).await, "timeToLiveS");
     }
+    // Mistakes are not remembered: the same key works once the request is right.
+    assert_eq!(field(locking("same", "SELL", 0)).await, "timeToLiveS");
+    assert_eq!(field(wire::LockRateRequest { to: "XXX".into(), ..locking("same", "BUY", 1) }).await, "to");
+    assert_eq!(field(locking("same", "buy", 1)).await, "side");
+    assert!(!rig.lock_rate(locking("same", "BUY", 1)).await.unwrap().replayed);
     for good in [1, 86_400] {
         rig.lock_rate(locking(&rig.key(), "SELL", good)).await.unwrap();
     }

@@ -398,21 +398,28 @@ impl Locked {
 impl Ledger {
     /// Locks what every order needs, from this process: one that is not under test.
     pub async fn lock(&self) -> Locked {
+        match self.db.backend() {
+            Backend::Postgres => self.holding("LOCK TABLE effects IN ACCESS EXCLUSIVE MODE").await,
+            // Every transaction that writes has the whole file.
+            Backend::Sqlite => self.holding("DELETE FROM effects WHERE effect_key = ''").await,
+        }
+    }
+
+    /// A transaction of this process that has run the statement and stays open until it is let go; then it is undone.
+    pub async fn holding(&self, sql: impl Into<String>) -> Locked {
         let (taken, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (db, told, until) = (self.db.clone(), taken.clone(), release.clone());
+        let (db, told, until, sql) = (self.db.clone(), taken.clone(), release.clone(), sql.into());
         let held = beem_runtime::spawn(async move {
-            let (told, until) = (&told, &until);
-            let locked = db.write(|tx| {
+            let (told, until, sql) = (&told, &until, &sql);
+            let held = db.write(|tx| {
                 Box::pin(async move {
-                    if tx.backend() == Backend::Postgres {
-                        tx.run("LOCK TABLE effects IN ACCESS EXCLUSIVE MODE", vec![]).await?;
-                    }
+                    tx.run(sql, vec![]).await?;
                     told.notify_one();
                     until.notified().await;
-                    Ok(())
+                    Err::<(), _>(Fault::internal("let go"))
                 })
             });
-            locked.await.unwrap();
+            assert_eq!(held.await.unwrap_err().detail, Fault::internal("let go").detail);
         });
         taken.notified().await;
         Locked { release, held }

@@ -23,6 +23,8 @@ crate::on_both!(
     row_08_what_was_left_between_the_steps_is_settled_when_it_is_asked_for_again,
     row_19_what_rounding_keeps_of_a_deposit_is_an_entry_of_its_own,
     row_22_a_settlement_that_was_changed_is_not_credited,
+    row_22_a_settlement_whose_every_trace_is_gone_is_not_credited_again,
+    a_deposit_whose_wallet_is_gone_is_an_error_and_stays_as_it_is,
     wrong_data_is_refused_and_books_nothing,
 );
 
@@ -262,6 +264,43 @@ async fn row_22_a_settlement_that_was_changed_is_not_credited(rig: Rig) {
     assert_eq!(rig.settle_inbound(asked).await.unwrap_err().code(), "internal");
     assert_eq!(rig.balance(&wallet).await[0], "92.59");
     rig.assert_books().await;
+}
+
+async fn row_22_a_settlement_whose_every_trace_is_gone_is_not_credited_again(rig: Rig) {
+    let (eur, usdc) = (rig.wallet("EUR").await, rig.wallet("USDC").await);
+    let asked = [deposit(&rig, "d", &eur, "USDC", "100"), deposit(&rig, "e", &usdc, "USDC", "7")];
+    for asked in &asked {
+        assert_eq!(rig.settle_inbound(asked.clone()).await.unwrap().body.state, "SETTLED");
+    }
+    // More of both in suspense, so that there would be something to take.
+    for (key, wallet) in [("f", &eur), ("g", &usdc)] {
+        let kept = wire::SettleInboundRequest { keep: true, ..deposit(&rig, key, wallet, "USDC", "1000") };
+        rig.settle_inbound(kept).await.unwrap();
+    }
+    let undo =
+        "UPDATE settlements SET state = 'SUSPENDED', credited = NULL, rate = NULL, credit_transfer = NULL,
+        settled_ms = NULL WHERE state = 'SETTLED'";
+    assert_eq!(rig.tamper(undo).await, 2);
+    assert_eq!(rig.tamper("DELETE FROM effects WHERE effect_key LIKE 'Credit:%'").await, 2);
+    for asked in asked {
+        assert_eq!(rig.settle_inbound(asked.clone()).await.unwrap_err().code(), "internal");
+        assert_eq!(place(&read(&rig, &asked.effect_key).await), ("SUSPENDED", ""));
+    }
+    assert_eq!(rig.balance(&eur).await[0], "92.59");
+    assert_eq!(rig.balance(&usdc).await[0], "7.000000");
+    rig.assert_books().await;
+}
+
+async fn a_deposit_whose_wallet_is_gone_is_an_error_and_stays_as_it_is(rig: Rig) {
+    let wallet = rig.wallet("EUR").await;
+    let asked = wire::SettleInboundRequest { keep: true, ..deposit(&rig, "d", &wallet, "USDC", "100") };
+    rig.settle_inbound(asked).await.unwrap();
+    rig.tamper("CREATE TABLE gone AS SELECT * FROM balances WHERE owner IS NOT NULL").await;
+    rig.tamper("DELETE FROM balances WHERE owner IS NOT NULL").await;
+    assert_eq!(rig.release_inbound(release("d")).await.unwrap_err().code(), "internal");
+    assert_eq!(place(&read(&rig, "d").await), ("SUSPENDED", ""));
+    rig.tamper("INSERT INTO balances SELECT * FROM gone").await;
+    assert_eq!(credited(&rig.release_inbound(release("d")).await.unwrap().body), "92.59");
 }
 
 async fn wrong_data_is_refused_and_books_nothing(rig: Rig) {

@@ -42,7 +42,10 @@ fn ids(rows: &[wire::Transaction]) -> Vec<&str> {
 /// Carries steps out as the ledger's own operations do.
 pub async fn post(rig: &Rig, actor: &Actor, steps: Vec<Step>) {
     let order = &Order { owner: actor.account, steps };
-    rig.db.write(|tx| Box::pin(async move { engine::carry_out(tx, order).await.map(drop) })).await.unwrap();
+    rig.db
+        .write(|tx| Box::pin(async move { engine::carry_out(tx, "test", order).await.map(drop) }))
+        .await
+        .unwrap();
 }
 
 /// A transfer of that many minor units.

@@ -191,7 +191,7 @@ async fn a_drained_writer_finishes_what_waits_and_takes_no_more(rig: Rig) {
 }
 
 async fn a_call_larger_than_a_group_spans_several(rig: Rig) {
-    let settings = LedgerSettings { group_size: 7, queue_size: 10, ..LedgerSettings::default() };
+    let settings = LedgerSettings { group_size: 7, queue_size: 1000, ..LedgerSettings::default() };
     let small = rig.another_with(settings, None).await.unwrap();
     let wallet = rig.funded("USD", "100.00").await;
     let of = |key: &str, n: usize| {
@@ -211,18 +211,25 @@ async fn a_call_larger_than_a_group_spans_several(rig: Rig) {
     rig.assert_books().await;
 }
 
+/// A call of as many transfers as are said, in one batch.
+fn weighing(rig: &Rig, key: &str, wallet: &str, steps: usize) -> wire::PostBatchesRequest {
+    let one = transfer(wallet_side(wallet), system("FEES"), "USD", "0.01");
+    wire::PostBatchesRequest { batches: vec![rig.batch(key, vec![one; steps])] }
+}
+
+/// Places are steps: one call of many takes the room of many calls, and the largest call there is fits an empty queue.
 async fn a_full_queue_answers_at_once(base: Base) {
-    let settings = LedgerSettings { queue_size: 3, ..LedgerSettings::default() };
+    let settings = LedgerSettings { queue_size: 1000, ..LedgerSettings::default() };
     let rig = Arc::new(Rig::start_with(base, settings, None).await);
     let wallet = rig.funded("USD", "100.00").await;
     let locked = rig.another().await.lock().await;
-    let waiting: Vec<_> = (0..3)
-        .map(|i| {
-            let (rig, asked) = (Arc::clone(&rig), spend(&rig, &format!("k{i}"), &wallet, "1.00"));
-            beem_runtime::spawn(async move { only(rig.post_batches(asked).await) })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut waiting = Vec::new();
+    for (steps, in_all) in [(600, 600), (399, 999), (1, 1000)] {
+        let (rig, asked) = (Arc::clone(&rig), weighing(&rig, &format!("k{steps}"), &wallet, steps));
+        let ledger = Arc::clone(&rig);
+        waiting.push(beem_runtime::spawn(async move { only(rig.post_batches(asked).await) }));
+        queued(&ledger.ledger, in_all).await;
+    }
     let late = spend(&rig, "late", &wallet, "1.00");
     let refused = timeout(Duration::from_secs(1), rig.post_batches(late.clone())).await.expect("at once");
     assert_eq!(only(refused).unwrap_err().code(), "unavailable");
@@ -232,7 +239,24 @@ async fn a_full_queue_answers_at_once(base: Base) {
     }
     let again = only(rig.post_batches(late).await).unwrap();
     assert_eq!((again.refused.as_str(), again.replayed), ("", false));
-    assert_eq!(rig.balance(&wallet).await[0], "96.00");
+    assert_eq!(only(rig.post_batches(weighing(&rig, "full", &wallet, 1000)).await).unwrap().refused, "");
+    assert_eq!(rig.balance(&wallet).await[0], "79.00");
+    queued(&rig.ledger, 0).await;
+}
+
+/// Until the gauge says that so many steps wait.
+async fn queued(ledger: &Ledger, steps: u64) {
+    let said = || {
+        let text = ledger.telemetry.prometheus_text();
+        let mut lines = text.lines().filter(|line| line.starts_with("beem_ledger_queue_orders"));
+        lines.find_map(|line| line.rsplit(' ').next()?.parse().ok())
+    };
+    let there = async {
+        while said() != Some(steps) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, there).await.unwrap_or_else(|_| panic!("{:?} wait, not {steps}", said()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -107,7 +107,7 @@ fn seen(book: &Book) -> Changes {
 
 fn refused(book: &mut Book, steps: Vec<Step>) -> Fault {
     let before = seen(book);
-    let fault = book.carry_out(&order(steps)).unwrap_err();
+    let fault = book.carry_out("e", &order(steps)).unwrap_err();
     assert_eq!(seen(book), before, "a refusal leaves no trace");
     fault
 }
@@ -121,7 +121,7 @@ fn of(book: &Book, n: u128) -> (i128, i128) {
 fn a_transfer_makes_two_entries_that_go_on_where_the_chains_ended() {
     let mut book = book();
     let (first, second) = (book.balance(id(0)).unwrap().clone(), book.balance(id(1)).unwrap().clone());
-    let range = book.carry_out(&order(vec![give(0, 1, 30)])).unwrap();
+    let range = book.carry_out("e", &order(vec![give(0, 1, 30)])).unwrap();
     assert_eq!(range, 0..2);
     let changes = book.changes();
     let transfer = &changes.transfers[0];
@@ -129,8 +129,8 @@ fn a_transfer_makes_two_entries_that_go_on_where_the_chains_ended() {
     let (left, came) = (&changes.entries[0], &changes.entries[1]);
     assert_eq!((left.amount, came.amount), (amount(-30), amount(30)));
     assert_eq!((left.total, came.total), (amount(70), amount(130)));
-    assert_eq!(left.hash, left.hash_after(&first.hash, &transfer.new.digest()));
-    assert_eq!(came.hash, came.hash_after(&second.hash, &transfer.new.digest()));
+    assert_eq!(left.hash, left.hash_after(&first.hash, &transfer.new.digest("e")));
+    assert_eq!(came.hash, came.hash_after(&second.hash, &transfer.new.digest("e")));
     assert_eq!(changes.balances.iter().map(|row| row.was).collect::<Vec<_>>(), [7, 7]);
 }
 
@@ -147,7 +147,8 @@ fn every_wrong_transfer_is_told_from_the_others() {
         (give(0, FOREIGN, 1), Code::NotFound),
         (give(FOREIGN, 0, 1), Code::NotFound),
         (give(0, 99, 1), Code::NotFound),
-        (give(SOURCE, 0, i128::MAX), Code::ValidationFailed),
+        (give(0, 1, i128::MAX), Code::InsufficientFunds),
+        (give(SOURCE, 0, i128::MAX), Code::Unavailable),
     ];
     for (step, code) in codes {
         assert_eq!(refused(&mut book, vec![step]).code, code);
@@ -163,31 +164,31 @@ fn linked_steps_stand_or_fall_together_and_the_next_order_goes_on() {
     assert_eq!(fault.code, Code::InsufficientFunds);
     assert_eq!(of(&book, 0), (100, 0));
     // What one step brings, the next may give away.
-    book.carry_out(&order(vec![give(0, 1, 100), give(1, 2, 200), give(2, 0, 300)])).unwrap();
+    book.carry_out("e", &order(vec![give(0, 1, 100), give(1, 2, 200), give(2, 0, 300)])).unwrap();
     assert_eq!((of(&book, 0), of(&book, 1), of(&book, 2)), ((300, 0), (0, 0), (0, 0)));
 }
 
 #[test]
 fn what_is_held_cannot_be_spent_and_comes_back_once() {
     let mut book = book();
-    book.carry_out(&order(vec![reserve(1, 0, 70)])).unwrap();
+    book.carry_out("e", &order(vec![reserve(1, 0, 70)])).unwrap();
     assert_eq!(refused(&mut book, vec![give(0, 1, 31)]).code, Code::InsufficientFunds);
     assert_eq!(refused(&mut book, vec![reserve(2, 0, 31)]).code, Code::InsufficientFunds);
     for wrong in [Some(71), Some(0), Some(-1)] {
         assert_eq!(refused(&mut book, vec![post(1, wrong, 1)]).code, Code::ValidationFailed);
     }
-    book.carry_out(&order(vec![post(1, Some(50), 1)])).unwrap();
+    book.carry_out("e", &order(vec![post(1, Some(50), 1)])).unwrap();
     assert_eq!((of(&book, 0), of(&book, 1)), ((50, 0), (150, 0)));
     for late in [post(1, None, 1), end(1, HoldEnd::Voided), end(1, HoldEnd::Posted(amount(1)))] {
         assert_eq!(refused(&mut book, vec![late]).code, Code::HoldEnded);
     }
     // Expiry comes too late and does no harm; so does a second void.
     let before = seen(&book);
-    book.carry_out(&order(vec![end(1, HoldEnd::Expired)])).unwrap();
+    book.carry_out("e", &order(vec![end(1, HoldEnd::Expired)])).unwrap();
     assert_eq!(seen(&book), before);
-    book.carry_out(&order(vec![reserve(3, 0, 50), end(3, HoldEnd::Voided)])).unwrap();
+    book.carry_out("e", &order(vec![reserve(3, 0, 50), end(3, HoldEnd::Voided)])).unwrap();
     let before = seen(&book);
-    book.carry_out(&order(vec![end(3, HoldEnd::Voided)])).unwrap();
+    book.carry_out("e", &order(vec![end(3, HoldEnd::Voided)])).unwrap();
     assert_eq!(seen(&book), before);
     assert_eq!(refused(&mut book, vec![post(3, None, 1)]).code, Code::HoldEnded);
 }
@@ -195,15 +196,15 @@ fn what_is_held_cannot_be_spent_and_comes_back_once() {
 #[test]
 fn a_posted_hold_and_its_transfers_agree_to_the_last_unit() {
     let mut book = book();
-    book.carry_out(&order(vec![reserve(1, 0, 70)])).unwrap();
+    book.carry_out("e", &order(vec![reserve(1, 0, 70)])).unwrap();
     let ends = || end(1, HoldEnd::Posted(amount(60)));
     for wrong in [vec![ends()], vec![ends(), give(0, 1, 59)], vec![ends(), give(0, 1, 60), give(0, 2, 1)]] {
         assert_eq!(refused(&mut book, wrong).code, Code::Internal);
     }
-    book.carry_out(&order(vec![ends(), give(0, 1, 40), give(0, 2, 20), give(2, 1, 120)])).unwrap();
+    book.carry_out("e", &order(vec![ends(), give(0, 1, 40), give(0, 2, 20), give(2, 1, 120)])).unwrap();
     assert_eq!((of(&book, 0), of(&book, 1), of(&book, 2)), ((40, 0), (260, 0), (0, 0)));
     // What is given back without being posted is nobody's debt.
-    book.carry_out(&order(vec![reserve(2, 0, 40), end(2, HoldEnd::Voided), give(0, 1, 40)])).unwrap();
+    book.carry_out("e", &order(vec![reserve(2, 0, 40), end(2, HoldEnd::Voided), give(0, 1, 40)])).unwrap();
     assert_eq!(of(&book, 0), (0, 0));
 }
 
@@ -214,14 +215,14 @@ fn a_hold_is_its_owners_and_ends_when_its_time_is_over() {
     assert_eq!(refused(&mut first, vec![in_time(0)]).fields[0].field, "expiresAt");
     assert_eq!(refused(&mut first, vec![reserve(1, FOREIGN, 1)]).code, Code::NotFound);
     assert_eq!(refused(&mut first, vec![reserve(1, SOURCE, 1)]).code, Code::NotFound);
-    first.carry_out(&order(vec![in_time(1)])).unwrap();
+    first.carry_out("e", &order(vec![in_time(1)])).unwrap();
     let hold = first.hold(HoldId(Uuid::from_u128(1))).unwrap().clone();
     let balance = first.balance(id(0)).unwrap().clone();
     let mut later = Book::open(now().plus_ms(1), vec![balance], vec![hold]);
     let theirs = Order { owner: OTHER, steps: vec![end(1, HoldEnd::Voided)] };
-    assert_eq!(later.carry_out(&theirs).unwrap_err().code, Code::NotFound);
+    assert_eq!(later.carry_out("e", &theirs).unwrap_err().code, Code::NotFound);
     assert_eq!(refused(&mut later, vec![post(1, None, 1)]).code, Code::HoldEnded);
-    later.carry_out(&order(vec![end(1, HoldEnd::Expired)])).unwrap();
+    later.carry_out("e", &order(vec![end(1, HoldEnd::Expired)])).unwrap();
     assert_eq!(of(&later, 0), (100, 0));
     let changes = later.changes();
     assert_eq!((changes.placed.len(), changes.ended.len()), (0, 1));
@@ -231,7 +232,7 @@ fn a_hold_is_its_owners_and_ends_when_its_time_is_over() {
 #[test]
 fn two_holds_never_share_an_id() {
     let mut book = book();
-    book.carry_out(&order(vec![reserve(1, 0, 10)])).unwrap();
+    book.carry_out("e", &order(vec![reserve(1, 0, 10)])).unwrap();
     assert_eq!(refused(&mut book, vec![reserve(1, 0, 10)]).code, Code::Internal);
     assert_eq!(refused(&mut book, vec![reserve(2, 1, 10), reserve(2, 2, 10)]).code, Code::Internal);
 }
@@ -240,8 +241,32 @@ fn two_holds_never_share_an_id() {
 fn time_in_the_books_never_goes_back() {
     let mut balance = book().balance(id(0)).unwrap().clone();
     balance.time = now().plus_ms(5);
-    let book = Book::open(now(), vec![balance], Vec::new());
+    let others = (1..=FEES).map(|n| book().balance(id(n)).unwrap().clone());
+    let mut book = Book::open(now(), others.chain([balance]).collect(), Vec::new());
+    // Of one order: a clock that was ahead elsewhere does not move those who have nothing to do with it.
+    book.carry_out("e", &order(vec![give(1, 2, 1)])).unwrap();
+    assert_eq!(book.time(), now());
+    book.carry_out("e", &order(vec![give(0, 1, 1)])).unwrap();
     assert_eq!(book.time(), now().plus_ms(5));
+    assert!(book.entries().iter().all(|entry| entry.time <= book.time()));
+}
+
+#[test]
+fn a_hold_whose_time_has_not_come_does_not_expire() {
+    let mut book = book();
+    let in_time = NewHold { expires: Some(now().plus_ms(1)), ..hold(1, 0, 10) };
+    book.carry_out("e", &order(vec![Step::Reserve(in_time), reserve(2, 0, 10)])).unwrap();
+    for n in [1, 2] {
+        assert_eq!(refused(&mut book, vec![end(n, HoldEnd::Expired)]).code, Code::Unavailable);
+    }
+}
+
+#[test]
+fn a_wallet_has_nothing_less_than_nothing_whatever_its_row_says() {
+    let mut balance = book().balance(id(0)).unwrap().clone();
+    balance.floor = None;
+    let mut book = Book::open(now(), vec![balance, book().balance(id(1)).unwrap().clone()], Vec::new());
+    assert_eq!(refused(&mut book, vec![give(0, 1, 101)]).code, Code::InsufficientFunds);
 }
 
 /// Steps over these accounts and a few holds, sensible and not.
@@ -313,10 +338,10 @@ proptest! {
         let mut book = book();
         for order in &orders {
             let before = seen(&book);
-            match book.carry_out(order) {
+            match book.carry_out("e", order) {
                 Ok(range) => prop_assert_eq!(range.end, book.entries().len()),
                 Err(fault) => {
-                    prop_assert!(fault.is_refusal() || fault.code == Code::Internal);
+                    prop_assert!(fault.is_refusal() || matches!(fault.code, Code::Internal | Code::Unavailable));
                     prop_assert_eq!(&seen(&book), &before);
                 }
             }
@@ -334,9 +359,9 @@ proptest! {
         }
         let (mut entries, mut transfers) = (Vec::new(), Vec::new());
         for order in &orders {
-            let together = group.carry_out(order).map(drop).map_err(|fault| fault.code);
+            let together = group.carry_out("e", order).map(drop).map_err(|fault| fault.code);
             let mut alone = Book::open(now(), balances.values().cloned().collect(), holds.values().cloned().collect());
-            let by_itself = alone.carry_out(order).map(drop).map_err(|fault| fault.code);
+            let by_itself = alone.carry_out("e", order).map(drop).map_err(|fault| fault.code);
             prop_assert_eq!(together, by_itself);
             let changes = alone.changes();
             balances.extend(changes.balances.into_iter().map(|row| (row.balance.account, row.balance)));

@@ -71,9 +71,9 @@ impl LegRow {
     fn of(leg: &Leg) -> Self {
         let priced = &leg.conversion;
         Self {
-            mid: leg.mid.to_string(),
+            mid: leg.mid.exact(),
             spread_millionths: leg.spread_millionths.to_string(),
-            rate: priced.rate.to_string(),
+            rate: priced.rate.exact(),
             amount_in: priced.amount_in.to_string(),
             fee: priced.fee.to_string(),
             net_in: priced.net_in.to_string(),
@@ -92,9 +92,9 @@ impl LegRow {
             amount_out: amount(&self.amount_out)?,
             spread: amount(&self.spread)?,
             remainder: amount(&self.remainder)?,
-            rate: self.rate.parse().ok()?,
+            rate: Rate::parse_exact(&self.rate).ok()?,
         };
         let spread_millionths = self.spread_millionths.parse().ok()?;
-        Some(Leg { mid: self.mid.parse().ok()?, spread_millionths, conversion })
+        Some(Leg { mid: Rate::parse_exact(&self.mid).ok()?, spread_millionths, conversion })
     }
 }

@@ -6,37 +6,7 @@ use beem_money::{Amount, Rate};
 /// does not fit.
 #[must_use]
 pub fn worth_ceil(rate: Rate, amount: Amount, decimals: u8, worth_decimals: u8) -> Option<Amount> {
-    let floor = rate.out_floor(amount, decimals, worth_decimals)?;
-    if amount.is_zero() || is_whole(rate, amount, decimals, worth_decimals) {
-        return Some(floor);
-    }
-    floor.checked_add(Amount::from_minor(1))
-}
-
-/// Whether `mantissa × amount` holds every factor of ten that it is divided by: counted factor by factor, because the
-/// product may be wider than any integer here.
-fn is_whole(rate: Rate, amount: Amount, decimals: u8, worth_decimals: u8) -> bool {
-    let shift = i32::from(rate.exponent())
-        .saturating_add(i32::from(worth_decimals))
-        .saturating_sub(i32::from(decimals));
-    if shift >= 0 {
-        return true;
-    }
-    let holds = |prime| {
-        let factors = times(amount.minor(), prime).saturating_add(times(i128::from(rate.mantissa()), prime));
-        factors >= shift.unsigned_abs()
-    };
-    holds(2) && holds(5)
-}
-
-/// How often the prime divides a number above zero.
-fn times(mut number: i128, prime: i128) -> u32 {
-    let mut times = 0_u32;
-    while number > 0 && number.checked_rem(prime) == Some(0) {
-        number = number.checked_div(prime).unwrap_or_default();
-        times = times.saturating_add(1);
-    }
-    times
+    rate.out_ceil(amount, decimals, worth_decimals)
 }
 
 #[cfg(test)]

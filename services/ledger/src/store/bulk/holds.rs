@@ -10,7 +10,7 @@ use sea_orm::QueryResult;
 /// What [`read_hold`] reads, of `holds`.
 pub const HOLD_COLUMNS: &str = "id, ledger_account_id, owner, currency, CAST(amount AS TEXT) AS amount, reference,
     cause_type, cause_id, created_ms, created_sequence, expires_ms, state, CAST(posted AS TEXT) AS posted, ended_ms,
-    ended_sequence";
+    ended_sequence, effect_key";
 
 /// A hold, of [`HOLD_COLUMNS`].
 ///
@@ -27,6 +27,7 @@ pub fn read_hold(row: &QueryResult) -> Result<Hold> {
             cause: Cause { kind: text(row, "cause_type")?, id: text(row, "cause_id")? },
             expires: moment_or_none(row, "expires_ms")?,
         },
+        effect: text(row, "effect_key")?,
         owner: AccountId(id(row, "owner")?),
         currency: currency(row, "currency")?,
         created: moment(row, "created_ms")?,

@@ -19,16 +19,17 @@ const LOCK_BALANCES: &str = "
     FROM balances WHERE ledger_account_id = ANY($1::uuid[]) ORDER BY ledger_account_id FOR UPDATE";
 const LOCK_HOLDS: &str = "
     SELECT id, ledger_account_id, owner, currency, amount::text, reference, cause_type, cause_id, created_ms,
-        created_sequence, expires_ms, state, posted::text, ended_ms, ended_sequence
+        created_sequence, expires_ms, state, posted::text, ended_ms, ended_sequence, effect_key
     FROM holds WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE";
 
 // One round trip for what every group writes. Its count is that of the balances, the last part.
 const POST: &str = "
     WITH posted AS (
         INSERT INTO transfers (id, debit_id, debit_sequence, credit_id, credit_sequence, currency, amount, kind,
-            reference, cause_type, cause_id, counter_currency, counter_amount, rate, time_ms)
+            reference, cause_type, cause_id, counter_currency, counter_amount, rate, time_ms, effect_key)
         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[], $7::numeric[],
-            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::numeric[], $14::text[], $15::bigint[])),
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::numeric[], $14::text[], $15::bigint[],
+            $33::text[])),
     entered AS (
         INSERT INTO entries (ledger_account_id, time_ms, sequence, kind, subject_id, amount, reserved_change, total,
             reserved, hash)
@@ -41,9 +42,9 @@ const POST: &str = "
 
 const PLACE: &str = "
     INSERT INTO holds (id, ledger_account_id, owner, currency, amount, reference, cause_type, cause_id, created_ms,
-        created_sequence, expires_ms, state, posted, ended_ms, ended_sequence)
+        created_sequence, expires_ms, state, posted, ended_ms, ended_sequence, effect_key)
     SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::numeric[], $6::text[], $7::text[], $8::text[],
-        $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::numeric[], $14::bigint[], $15::bigint[])";
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::numeric[], $14::bigint[], $15::bigint[], $16::text[])";
 const END: &str = "
     UPDATE holds h SET state = u.state, posted = u.posted, ended_ms = u.ended_ms, ended_sequence = u.ended_sequence
     FROM UNNEST($1::uuid[], $2::text[], $3::numeric[], $4::bigint[], $5::bigint[])
@@ -72,10 +73,11 @@ impl Bulk for Postgres {
         if !changes.ended.is_empty() {
             conflicting("hold", tx.run(END, ended(&changes.ended)).await?, changes.ended.len())?;
         }
-        let mut values = Vec::with_capacity(32);
+        let mut values = Vec::with_capacity(33);
         transfers(&mut values, &changes.transfers);
         entries(&mut values, &changes.entries);
         balances(&mut values, &changes.balances);
+        values.push(array::texts(changes.transfers.iter().map(|row| row.effect.as_str())));
         conflicting("balance", tx.run(POST, values).await?, changes.balances.len())
     }
 }
@@ -145,6 +147,7 @@ fn placed(rows: &[Hold]) -> Vec<Value> {
         amounts(rows.iter().map(|row| row.posted)),
         array::optional_longs(rows.iter().map(|row| row.ended.map(|(at, _)| at.unix_ms()))),
         array::optional_longs(rows.iter().map(|row| row.ended.map(|(_, sequence)| sequence))),
+        array::texts(rows.iter().map(|row| row.effect.as_str())),
     ]
 }
 

@@ -18,9 +18,10 @@ use uuid::Uuid;
 
 const POST: &str = "
     INSERT INTO transfers (id, debit_id, debit_sequence, credit_id, credit_sequence, currency, amount, kind, reference,
-        cause_type, cause_id, counter_currency, counter_amount, rate, time_ms)
+        cause_type, cause_id, counter_currency, counter_amount, rate, time_ms, effect_key)
     SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, unhex(value ->> 3), value ->> 4, value ->> 5, value ->> 6,
-        value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
+        value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
+        value ->> 15
     FROM json_each($1)";
 const ENTER: &str = "
     INSERT INTO entries (ledger_account_id, time_ms, sequence, kind, subject_id, amount, reserved_change, total, reserved,
@@ -35,9 +36,10 @@ const UPDATE: &str = "
     WHERE balances.ledger_account_id = unhex(u.value ->> 0) AND balances.sequence = u.value ->> 1";
 const PLACE: &str = "
     INSERT INTO holds (id, ledger_account_id, owner, currency, amount, reference, cause_type, cause_id, created_ms,
-        created_sequence, expires_ms, state, posted, ended_ms, ended_sequence)
+        created_sequence, expires_ms, state, posted, ended_ms, ended_sequence, effect_key)
     SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-        value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
+        value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
+        value ->> 15
     FROM json_each($1)";
 const END: &str = "
     UPDATE holds SET state = u.value ->> 1, posted = u.value ->> 2, ended_ms = u.value ->> 3,
@@ -130,6 +132,7 @@ fn transfer(row: &Transfer) -> impl Serialize {
         counter.map(|c| Shown(c.amount)),
         counter.map(|c| Shown(c.rate)),
         row.time.unix_ms(),
+        row.effect.as_str(),
     )
 }
 
@@ -172,6 +175,7 @@ fn placed(row: &Hold) -> impl Serialize {
         Shown(row.posted),
         row.ended.map(|(at, _)| at.unix_ms()),
         row.ended.map(|(_, sequence)| sequence),
+        row.effect.as_str(),
     )
 }
 

@@ -20,9 +20,9 @@ pub const TRANSFER: &str = "t.id AS t_id, t.debit_id AS t_debit, t.debit_sequenc
      t.credit_id AS t_credit, t.credit_sequence AS t_credit_sequence, t.currency AS t_currency, \
      CAST(t.amount AS TEXT) AS t_amount, t.kind AS t_kind, t.reference AS t_reference, \
      t.cause_type AS t_cause_type, t.cause_id AS t_cause_id, t.counter_currency AS t_counter_currency, \
-     CAST(t.counter_amount AS TEXT) AS t_counter_amount, t.rate AS t_rate, t.time_ms AS t_time";
+     CAST(t.counter_amount AS TEXT) AS t_counter_amount, t.rate AS t_rate, t.time_ms AS t_time, t.effect_key AS t_effect";
 
-pub const HOLD: &str = "h.id AS h_id, h.ledger_account_id AS h_account, h.owner AS h_owner, \
+pub const HOLD: &str = "h.id AS h_id, h.ledger_account_id AS h_account, h.owner AS h_owner, h.effect_key AS h_effect, \
      h.currency AS h_currency, CAST(h.amount AS TEXT) AS h_amount, h.reference AS h_reference, \
      h.cause_type AS h_cause_type, h.cause_id AS h_cause_id, h.created_ms AS h_created, \
      h.created_sequence AS h_created_sequence, h.expires_ms AS h_expires, h.state AS h_state, \
@@ -108,6 +108,7 @@ pub fn transfer_of(row: &QueryResult) -> Option<Transfer> {
             cause: Cause { kind: text(row, "t_cause_type")?, id: text(row, "t_cause_id")? },
             counterpart,
         },
+        effect: text(row, "t_effect")?,
         debit_sequence: long(row, "t_debit_sequence")?,
         credit_sequence: long(row, "t_credit_sequence")?,
         time: moment(row, "t_time")?,
@@ -131,6 +132,7 @@ pub fn hold_of(row: &QueryResult) -> Option<Hold> {
             cause: Cause { kind: text(row, "h_cause_type")?, id: text(row, "h_cause_id")? },
             expires: get::<Option<i64>>(row, "h_expires")?.map(Moment::from_unix_ms),
         },
+        effect: text(row, "h_effect")?,
         owner: AccountId(id(row, "h_owner")?),
         currency: currency(row, "h_currency")?,
         created: moment(row, "h_created")?,
@@ -165,6 +167,7 @@ pub fn balance_of(row: &QueryResult) -> Option<Option<FoundBalance>> {
         Some(FoundBalance {
             owner: get::<Option<Uuid>>(row, "b_owner")?,
             currency: text(row, "b_currency")?,
+            floor: get::<Option<String>>(row, "b_floor")?.map(|floor| floor.parse()).transpose().ok()?,
             total: amount(row, "b_total")?,
             reserved: amount(row, "b_reserved")?,
             sequence: long(row, "b_sequence")?,

@@ -123,7 +123,7 @@ pub async fn open_wallet(db: &Database, owner: AccountId, currency: CurrencyCode
 }
 
 pub async fn carry_out(db: &Database, order: &Order) -> Result<()> {
-    db.write(|tx| Box::pin(async move { engine::carry_out(tx, order).await.map(drop) })).await
+    db.write(|tx| Box::pin(async move { engine::carry_out(tx, "test", order).await.map(drop) })).await
 }
 
 pub async fn fund(db: &Database, owner: AccountId, wallet: LedgerAccountId, minor: i128) {

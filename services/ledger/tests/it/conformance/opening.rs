@@ -14,6 +14,7 @@ use beem_settings::Environment;
 
 on_both_books!(
     an_installation_is_never_moved,
+    books_of_nobody_knows_what_are_not_opened,
     system_accounts_are_opened_once,
     a_live_installation_has_limits,
     a_limit_that_is_raised_stops_at_what_is_there,
@@ -45,6 +46,21 @@ async fn an_installation_is_never_moved(books: Books) {
     let fault = installation::open(&db, Some(Environment::Sandbox)).await.unwrap_err();
     assert!(fault.code == Code::Internal && kind_of(&fault).is_none());
     assert_eq!(installation::open(&db, None).await.unwrap(), Environment::Live);
+}
+
+/// Whoever takes the row out must not make a sandbox of live books.
+async fn books_of_nobody_knows_what_are_not_opened(books: Books) {
+    let db = books.process().await;
+    installation::open(&db, Some(Environment::Live)).await.unwrap();
+    open(&db, "", Environment::Live).await.unwrap();
+    let gone = db.write(|tx| Box::pin(async move { tx.run("DELETE FROM installation", vec![]).await })).await;
+    assert_eq!(gone.unwrap(), 1);
+    for wanted in [None, Some(Environment::Sandbox), Some(Environment::Live)] {
+        let fault = installation::open(&db, wanted).await.unwrap_err();
+        assert!(fault.code == Code::Internal && kind_of(&fault).is_none(), "{fault:?}");
+    }
+    let rows = db.read().rows("SELECT environment FROM installation", vec![]).await.unwrap();
+    assert!(rows.is_empty());
 }
 
 async fn system_accounts_are_opened_once(books: Books) {

@@ -41,6 +41,13 @@ pub struct Told {
     pub replayed: bool,
 }
 
+impl Purse {
+    /// What is said when an amount has no room in it.
+    fn full(&self) -> Code {
+        if self.owner.is_some() { Code::ValidationFailed } else { Code::Unavailable }
+    }
+}
+
 impl Plain {
     pub fn new(purses: HashMap<LedgerAccountId, Purse>) -> Self {
         Self { purses, ..Self::default() }
@@ -66,7 +73,10 @@ impl Plain {
             (self.purses, self.holds) = before;
         }
         let result = done.map(|()| self.purses[&watched].total);
-        self.keys.insert(key.to_owned(), (print, result));
+        // A system account that is full, a clock that is behind: nobody's refusal.
+        if result != Err(Code::Unavailable) {
+            self.keys.insert(key.to_owned(), (print, result));
+        }
         Told { result, replayed: false }
     }
 
@@ -122,14 +132,15 @@ impl Plain {
             }
         }
         let debit = self.purses.get_mut(&new.debit).unwrap();
-        let left = debit.total.checked_sub(amount).ok_or(Code::ValidationFailed)?;
-        let available = left.checked_sub(debit.reserved).ok_or(Code::ValidationFailed)?;
+        let full = debit.full();
+        let left = debit.total.checked_sub(amount).ok_or(full)?;
+        let available = left.checked_sub(debit.reserved).ok_or(full)?;
         if debit.floor.is_some_and(|floor| available < floor) {
             return Err(Code::InsufficientFunds);
         }
         (debit.total, debit.entries) = (left, debit.entries + 1);
         let credit = self.purses.get_mut(&new.credit).unwrap();
-        credit.total = credit.total.checked_add(amount).ok_or(Code::ValidationFailed)?;
+        credit.total = credit.total.checked_add(amount).ok_or(credit.full())?;
         credit.entries += 1;
         Ok(())
     }
@@ -168,6 +179,9 @@ impl Plain {
                 return Err(Code::ValidationFailed);
             }
             held.posted = amount.minor();
+        }
+        if end == HoldEnd::Expired && held.new.expires.is_none_or(|at| at > now) {
+            return Err(Code::Unavailable);
         }
         held.state = end.state();
         let purse = self.purses.get_mut(&held.new.account).unwrap();

@@ -19,6 +19,7 @@ crate::on_both!(
     a_promised_rate_holds_for_what_was_seen_in_time,
     a_live_installation_that_cannot_cover_it_keeps_it_until_it_can,
     what_is_in_suspense_is_listed_the_oldest_first,
+    what_cannot_go_on_holds_up_nothing_else,
 );
 
 /// How often a deposit was said to stay in suspense for a reason.
@@ -156,6 +157,8 @@ async fn a_promised_rate_holds_for_what_was_seen_in_time(rig: Rig) {
         ("in time", &lock.id, Some(expires - 1), "80.00"),
         ("late by a millisecond", &lock.id, Some(expires), "62.50"),
         ("seen when it is settled", &lock.id, None, "62.50"),
+        ("seen when it was given", &lock.id, Some(expires - 60_000), "80.00"),
+        ("seen before it was given", &lock.id, Some(expires - 60_001), "62.50"),
         ("of another pair", &of_gbp, Some(expires - 1), "62.50"),
         ("of nobody", &unknown, Some(expires - 1), "62.50"),
     ];
@@ -230,4 +233,42 @@ async fn what_is_in_suspense_is_listed_the_oldest_first(rig: Rig) {
     assert_eq!(seen, ["a", "b", "d", "e"]);
     let asked = wire::ListSuspendedRequest { max: 501, page_token: String::new() };
     assert_eq!(rig.list_suspended(asked).await.unwrap_err().fields(), ["max"]);
+}
+
+async fn what_cannot_go_on_holds_up_nothing_else(rig: Rig) {
+    let settings = |eur: &str| LedgerSettings {
+        overdraft: [("EUR", eur), ("USDC", "0"), ("GBP", "1000")]
+            .map(|(code, n)| (code.to_owned(), n.to_owned()))
+            .into(),
+        ..LedgerSettings::default()
+    };
+    let live = Some(Environment::Live);
+    let rig = Rig::start_with(rig.base, settings("0"), live).await;
+    let (eur, gbp, usdc) = (rig.wallet("EUR").await, rig.wallet("GBP").await, rig.wallet("USDC").await);
+    // More than a round of those that find no liquidity, and of those that can never be looked at.
+    for n in 0..210 {
+        let asked = deposit(&rig, &format!("eur-{n}"), &eur, "USDC", "1");
+        let asked = wire::SettleInboundRequest { keep: n % 2 == 0, ..asked };
+        rig.settle_inbound(asked).await.unwrap();
+    }
+    rig.tamper("UPDATE settlements SET reason = '', network = 'polygon' WHERE reason = 'kept'").await;
+    rig.clock.advance_ms(1);
+    for (key, wallet) in [("gbp", &gbp), ("usdc", &usdc)] {
+        let asked = wire::SettleInboundRequest { keep: true, ..deposit(&rig, key, wallet, "USDC", "1") };
+        rig.settle_inbound(asked).await.unwrap();
+    }
+    rig.tamper("UPDATE settlements SET reason = '' WHERE reason = 'kept'").await;
+    rig.run_task("ledger-suspense");
+    until_settled(&rig, "usdc").await;
+    until_settled(&rig, "gbp").await;
+    assert_eq!(rig.count("settlements WHERE reason = 'no-liquidity'").await, 105);
+    assert!(rig.drain().await);
+    // Once there is liquidity, they all go on.
+    let ledger = rig.another_with(settings("1000"), live).await.unwrap();
+    ledger.run_task("ledger-suspense");
+    for n in [1, 107, 209] {
+        until_settled(&ledger, &format!("eur-{n}")).await;
+    }
+    assert!(ledger.drain().await);
+    ledger.assert_books().await;
 }
