@@ -95,7 +95,7 @@ pub const fn entry(role: Role) -> Entry {
             area: "Ledger",
             description: "Opens wallets, and sees all that a ledger viewer sees.",
             use_case: "Treasury staff who decide which wallets there are.",
-            api_effect: "Reads and creates /api/v1/wallets; in a sandbox installation drives /sandbox/v1.",
+            api_effect: "Reads and creates /api/v1/wallets; in a sandbox installation gives /sandbox/v1/credits.",
             ui_effect: "Opens Wallets and Transactions, with the button New wallet.",
         },
         Role::ConversionOperator => Entry {

@@ -130,7 +130,7 @@ async fn covered(tx: &Tx<'_>, outbound: &Outbound) -> Result<()> {
     for (currency, worth) in outbound.liquidity() {
         let liquidity = accounts::balance(tx, Purpose::Liquidity.id(currency, "")).await?;
         let after = worth.and_then(|worth| liquidity.available()?.checked_sub(worth));
-        if !after.is_some_and(|after| liquidity.lowest().is_none_or(|lowest| after >= lowest)) {
+        if after.is_none_or(|after| liquidity.lowest().is_some_and(|lowest| after < lowest)) {
             let detail = "the installation cannot cover this now";
             return Err(Fault::new(Code::InsufficientFunds, detail));
         }

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 on_both!(
     an_amount_in_or_an_amount_out,
+    round_numbers_lose_no_cent,
     row_01_02_each_write_twice_under_its_key,
     row_03_the_same_key_for_another_request,
     row_10_one_quote_accepted_twenty_times_at_once_executes_once,
@@ -190,19 +191,27 @@ async fn row_18_every_pair_of_decimals_is_exact(rig: Rig) {
     rig.assert_books().await;
 }
 
+async fn round_numbers_lose_no_cent(rig: Rig) {
+    let (usd, eur) = (rig.funded("USD", "11.88").await, rig.wallet("EUR").await);
+    for (given, received) in [("10.80", "10.00"), ("1.08", "1.00")] {
+        let offer = quote(&rig, &usd, &eur, given).await;
+        assert_eq!(money(&offer.amount_out).1, received);
+        accept(&rig, &offer.id).await.unwrap();
+    }
+    assert_eq!(rig.balance(&eur).await[0], "11.00");
+    let row = rig.db.read().row("SELECT DISTINCT mid FROM quotes", Vec::new()).await.unwrap().unwrap();
+    assert_eq!(row.try_get::<String>("", "mid").unwrap(), "25/27", "kept whole");
+    rig.assert_books().await;
+}
+
 async fn thirty_digits_and_eighteen_decimals(rig: Rig) {
     let amount = "123456789012.345678901234567891";
     let (dai, eth) = (rig.funded("DAI", amount).await, rig.wallet("ETH").await);
     let offer = quote(&rig, &dai, &eth, amount).await;
     assert_eq!(money(&offer.amount_in).1, amount);
-    // floor(123456789012345678901234567891 * 0.000289834070…), in two halves that fit.
-    let rate: i128 = offer.rate.strip_prefix("0.").unwrap().parse().unwrap();
-    let places = u32::try_from(offer.rate.len() - 2).unwrap();
+    // A DAI is one dollar and an ETH 3450.25, as the built-in prices say; the rate that is shown has 18 digits only.
     let given: i128 = 123_456_789_012_345_678_901_234_567_891;
-    let (high, low) = (given / 1_000_000_000_000_000, given % 1_000_000_000_000_000);
-    let unit = 10_i128.pow(places);
-    let (whole, rest) = ((high * rate) / unit, (high * rate) % unit);
-    let expected = whole * 1_000_000_000_000_000 + (rest * 1_000_000_000_000_000 + low * rate) / unit;
+    let expected = given * 100 / 345_025;
     let received: i128 = money(&offer.amount_out).1.replace('.', "").parse().unwrap();
     assert_eq!(received, expected);
     accept(&rig, &offer.id).await.unwrap();
@@ -216,7 +225,7 @@ async fn row_19_spread_fee_and_remainder_are_entries_of_their_own(rig: Rig) {
     let (usd, eur) = (rig.funded("USD", "1000.00").await, rig.wallet("EUR").await);
     let offer = quote(&rig, &usd, &eur, "333.33").await;
     // fee = ceil(333.33 / 400) = 0.84; 332.49 at 1/1.08 are 307.86 whole cents, at 0.99/1.08 they are 304.78.
-    assert_eq!((money(&offer.fee), offer.rate.as_str()), (("USD", "0.84"), "0.916666666666666665"));
+    assert_eq!((money(&offer.fee), offer.rate.as_str()), (("USD", "0.84"), "0.916666666666666666"));
     assert_eq!((money(&offer.amount_out), money(&offer.spread)), (("EUR", "304.78"), ("EUR", "3.07")));
     accept(&rig, &offer.id).await.unwrap();
     assert_eq!((system(&rig, "FEES", "USD").await, system(&rig, "SPREAD", "EUR").await), (84, 307));

@@ -259,7 +259,7 @@ async fn a_promised_rate_is_promised_once_per_effect_key(rig: Rig) {
     for (key, side) in [("k", "SELL"), ("l", "BUY")] {
         let first = rig.lock_rate(locking(key, side, 60)).await.unwrap();
         // 1 / 1.08, less one in a hundred.
-        assert_eq!((first.body.rate.as_str(), first.body.side.as_str()), ("0.916666666666666665", side));
+        assert_eq!((first.body.rate.as_str(), first.body.side.as_str()), ("0.916666666666666666", side));
         let expires = first.body.expires_at.unwrap();
         assert_eq!(expires.seconds * 1000, rig.clock.now().plus_ms(60_000).unix_ms());
         let again = rig.lock_rate(locking(key, side, 60)).await.unwrap();

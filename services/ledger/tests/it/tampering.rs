@@ -95,6 +95,52 @@ fn uuid(text: &str) -> Uuid {
     text.parse().unwrap()
 }
 
+/// Two deposits, one of them kept, and two payouts, one of them paid.
+async fn chains(rig: &Rig, wallet: &str, other: &str) {
+    for (key, keep) in [("d1", false), ("d2", true)] {
+        let deposit = wire::SettleInboundRequest {
+            effect_key: key.into(),
+            account_id: rig.account(),
+            wallet_id: other.to_owned(),
+            network: "ethereum".into(),
+            currency: "USDC".into(),
+            amount: "100".into(),
+            kind: "DEPOSIT".into(),
+            reference: "a deposit".into(),
+            cause: Some(cause("deposit", key)),
+            keep,
+            rate_lock_id: String::new(),
+            seen_at: Some(to_timestamp(rig.clock.now().unix_ms())),
+        };
+        rig.settle_inbound(deposit).await.unwrap();
+    }
+    for (key, fee) in [("o1", Some("1")), ("o2", None)] {
+        let money = |currency: &str, amount: &str| {
+            Some(wire::Money { currency: currency.into(), amount: amount.into() })
+        };
+        let payout = wire::ReserveOutboundRequest {
+            effect_key: key.into(),
+            account_id: rig.account(),
+            wallet_id: wallet.to_owned(),
+            network: "ethereum".into(),
+            pay: money("USDC", "40"),
+            fee_cap: money("USDC", "5"),
+            fee_payer: "MERCHANT".into(),
+            base_currency: "EUR".into(),
+            reference: "a payout".into(),
+            cause: Some(cause("payment", key)),
+            rate_lock_id: String::new(),
+        };
+        let hold_id = rig.reserve_outbound(payout).await.unwrap().body.hold_id;
+        rig.clock.advance_ms(10);
+        if let Some(fee) = fee {
+            let (effect_key, account_id, fee) = (format!("post-{key}"), rig.account(), fee.to_owned());
+            let asked = wire::PostOutboundRequest { effect_key, account_id, hold_id, fee };
+            rig.post_outbound(asked).await.unwrap();
+        }
+    }
+}
+
 impl Books {
     async fn written(rig: Rig) -> Self {
         let (wallet, other) = (rig.funded("USDC", "1000").await, rig.funded("EUR", "50").await);
@@ -131,48 +177,7 @@ impl Books {
             time_to_live_s: 60,
         };
         rig.lock_rate(lock).await.unwrap();
-        for (key, keep) in [("d1", false), ("d2", true)] {
-            let deposit = wire::SettleInboundRequest {
-                effect_key: key.into(),
-                account_id: rig.account(),
-                wallet_id: other.clone(),
-                network: "ethereum".into(),
-                currency: "USDC".into(),
-                amount: "100".into(),
-                kind: "DEPOSIT".into(),
-                reference: "a deposit".into(),
-                cause: Some(cause("deposit", key)),
-                keep,
-                rate_lock_id: String::new(),
-                seen_at: Some(to_timestamp(rig.clock.now().unix_ms())),
-            };
-            rig.settle_inbound(deposit).await.unwrap();
-        }
-        for (key, fee) in [("o1", Some("1")), ("o2", None)] {
-            let money = |currency: &str, amount: &str| {
-                Some(wire::Money { currency: currency.into(), amount: amount.into() })
-            };
-            let payout = wire::ReserveOutboundRequest {
-                effect_key: key.into(),
-                account_id: rig.account(),
-                wallet_id: wallet.clone(),
-                network: "ethereum".into(),
-                pay: money("USDC", "40"),
-                fee_cap: money("USDC", "5"),
-                fee_payer: "MERCHANT".into(),
-                base_currency: "EUR".into(),
-                reference: "a payout".into(),
-                cause: Some(cause("payment", key)),
-                rate_lock_id: String::new(),
-            };
-            let hold_id = rig.reserve_outbound(payout).await.unwrap().body.hold_id;
-            rig.clock.advance_ms(10);
-            if let Some(fee) = fee {
-                let (effect_key, account_id, fee) = (format!("post-{key}"), rig.account(), fee.to_owned());
-                let asked = wire::PostOutboundRequest { effect_key, account_id, hold_id, fee };
-                rig.post_outbound(asked).await.unwrap();
-            }
-        }
+        chains(&rig, &wallet, &other).await;
         rig.sign(1).await;
         rig.credit(&wallet, "1").await;
         rig.sign(2).await;
@@ -229,7 +234,7 @@ impl Books {
             self.set(table, column, *how, &format!("{key} = $1"), id.clone()).await;
             let found = self.rig.found(&[]).await;
             let rows: Vec<_> = found.iter().map(|(table, row, _)| (table.as_str(), row.clone())).collect();
-            assert_eq!(rows, [named.clone()], "{table}.{column}: {found:?}");
+            assert_eq!(rows.as_slice(), std::slice::from_ref(&named), "{table}.{column}: {found:?}");
             let kept = format!("(SELECT kept.{column} FROM kept WHERE kept.{key} = $1)");
             change(db, &format!("UPDATE {table} SET {column} = {kept} WHERE {key} = $1"), vec![id.clone()])
                 .await;

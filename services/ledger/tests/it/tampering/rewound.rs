@@ -21,11 +21,6 @@ async fn a_quote_that_is_pending_again(rig: Rig) {
         "UPDATE quotes SET executed_ms = NULL, debit_transfer = NULL, credit_transfer = NULL WHERE id = $1";
     change(&rig.db, sql, vec![id.into()]).await;
     let named = ("quotes".to_owned(), id.to_string(), "changed".to_owned());
-    assert_eq!(rig.found(&[]).await, [named.clone()]);
-    // Its transfers have the ids they would have again.
-    let asked = wire::ExecuteQuoteRequest { id: id.to_string() };
-    let refusal = rig.execute_quote(&rig.owner, &rig.key(), asked).await.unwrap_err();
-    assert_eq!(refusal.code(), "internal");
     assert_eq!(rig.found(&[]).await, [named]);
 }
 
@@ -38,7 +33,7 @@ async fn a_deposit_that_is_in_suspense_again(rig: Rig) {
     change(&rig.db, sql, vec![id.into()]).await;
     change(&rig.db, "DELETE FROM effects WHERE effect_key = $1", vec!["Credit:d1".into()]).await;
     let named = ("settlements".to_owned(), id.to_string(), "changed".to_owned());
-    assert_eq!(rig.found(&[]).await, [named.clone()]);
+    assert_eq!(rig.found(&[]).await, std::slice::from_ref(&named));
     let again = wire::ReleaseInboundRequest { effect_key: "d1".into() };
     assert_eq!(rig.release_inbound(again).await.unwrap_err().code(), "internal");
     assert_eq!(rig.found(&[]).await, [named]);
