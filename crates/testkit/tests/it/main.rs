@@ -45,7 +45,7 @@ fn a_cluster_starts_its_processes_and_each_can_be_killed_and_started_again() {
     let (postgres, redis) = (postgres::Server::start().unwrap(), redis::Server::start().unwrap());
     let beem = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/beem.py").into();
     let mut cluster = Cluster::start(&Options::new(beem, postgres.socket(), redis.url())).unwrap();
-    assert_eq!(cluster.names().collect::<Vec<_>>(), ["identity", "authz", "gateway-1", "gateway-2"]);
+    assert_eq!(cluster.names().collect::<Vec<_>>(), ["identity", "authz", "ledger", "gateway-1", "gateway-2"]);
     assert_eq!(cluster.gateways().len(), 2);
     assert!(cluster.database("authz").is_some_and(|url| url.starts_with("postgres://")));
     let address = cluster.address("gateway-2").unwrap();
@@ -56,7 +56,7 @@ fn a_cluster_starts_its_processes_and_each_can_be_killed_and_started_again() {
     assert_eq!(http_status(address, "/readyz"), Some(200));
     assert!(!cluster.stop("identity").unwrap().success(), "this one dies of SIGTERM");
     assert!(cluster.create_account("Example", "first").unwrap().join("client.json").is_file());
-    assert!(cluster.kill("ledger").is_err());
+    assert!(cluster.kill("channels").is_err());
     let folder = cluster.folder().to_owned();
     drop(cluster);
     assert!(!folder.exists() && http_status(address, "/readyz").is_none());
