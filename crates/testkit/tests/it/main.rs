@@ -45,7 +45,10 @@ fn a_cluster_starts_its_processes_and_each_can_be_killed_and_started_again() {
     let (postgres, redis) = (postgres::Server::start().unwrap(), redis::Server::start().unwrap());
     let beem = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/beem.py").into();
     let mut cluster = Cluster::start(&Options::new(beem, postgres.socket(), redis.url())).unwrap();
-    assert_eq!(cluster.names().collect::<Vec<_>>(), ["identity", "authz", "ledger", "gateway-1", "gateway-2"]);
+    assert_eq!(
+        cluster.names().collect::<Vec<_>>(),
+        ["identity", "authz", "ledger", "gateway-1", "gateway-2"]
+    );
     assert_eq!(cluster.gateways().len(), 2);
     assert!(cluster.database("authz").is_some_and(|url| url.starts_with("postgres://")));
     let address = cluster.address("gateway-2").unwrap();
