@@ -13,7 +13,7 @@ mod size;
 mod table;
 
 use costs::Costs;
-use load::{Variant, closed, open};
+use load::{Pace, Variant, closed, open};
 use options::{Options, Part};
 use orders::{Orders, Size, Spread};
 use pgbench::Pgbench;
@@ -147,8 +147,10 @@ async fn measure(
     for row in rows {
         let sample = closed(ledger, orders, &row.variant, costs, options.lasting()).await?;
         if row.variant.goal.is_some() {
-            let rate = sample.transfers_per_s / 2.0;
-            row.half.push(open(ledger, orders, &row.variant, rate, options.lasting()).await?);
+            let half = sample.transfers_per_s / 2.0;
+            for (pace, times) in [(Pace::Even, &mut row.half), (Pace::Random, &mut row.half_random)] {
+                times.push(open(ledger, orders, &row.variant, (half, pace), options.lasting()).await?);
+            }
         }
         row.samples.push(sample);
     }
@@ -176,10 +178,10 @@ fn goals(rows: &[Row]) {
 /// What each variant is at half load, and beside the one that goes to ten wallets.
 fn compared(rows: &[Row]) {
     for (n, row) in rows.iter().enumerate().filter(|(_, row)| row.variant.goal.is_some()) {
-        let p99 = row.half_time(99);
+        let (p99, random) = (Row::time_of(&row.half, 99), Row::time_of(&row.half_random, 99));
         println!(
-            "{:<40} {:>6.1} ms p99 at half load [{:.1}..{:.1}]   goal: below {GOAL_P99_MS:.0}",
-            row.variant.label, p99.median, p99.least, p99.most
+            "{:<40} {:>6.1} ms p99 at half load [{:.1}..{:.1}]   goal: below {GOAL_P99_MS:.0}; {:.1} when calls come at random",
+            row.variant.label, p99.median, p99.least, p99.most, random.median
         );
         if let Some(hot) = rows.get(n + 1).filter(|next| next.variant.spread == Spread::ToHot) {
             let ratio = hot.ratio_to(row);

@@ -157,7 +157,7 @@ async fn purge_all<F>(what: &str, cancel: &CancellationToken, mut batch: impl Fn
 where
     F: Future<Output = Result<u64>>,
 {
-    let (enough, mut rows) = (Instant::now() + LONGEST_PURGE, 0_u64);
+    let (began, mut rows) = (Instant::now(), 0_u64);
     loop {
         let gone = match batch().await {
             Ok(gone) => gone,
@@ -167,7 +167,7 @@ where
             }
         };
         rows = rows.saturating_add(gone);
-        if gone < u64::from(PURGE_BATCH) || cancel.is_cancelled() || Instant::now() >= enough {
+        if gone < u64::from(PURGE_BATCH) || cancel.is_cancelled() || began.elapsed() >= LONGEST_PURGE {
             break;
         }
     }

@@ -98,13 +98,22 @@ pub async fn closed(
     })
 }
 
-/// Calls come independently of each other, so many transfers a second on average. A call's time counts from when it came,
+/// When calls come that do not wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// One after the other at the same distance.
+    Even,
+    /// Independently of each other: a Poisson process, so that some come together.
+    Random,
+}
+
+/// Calls come at that rate on average, whether earlier ones were answered or not. A call's time counts from when it came,
 /// however busy this side is.
 pub async fn open(
     ledger: &Ledger,
     orders: &Orders,
     variant: &Variant,
-    transfers_per_s: f64,
+    (transfers_per_s, pace): (f64, Pace),
     lasting: Duration,
 ) -> Result<Times, String> {
     let calls_per_s = transfers_per_s / as_f64(u64::try_from(variant.size.transfers()).unwrap_or(1));
@@ -119,8 +128,11 @@ pub async fn open(
                 running.push(async move {
                     ledger.post(orders.call(variant.size, variant.spread)).await.map(|()| came)
                 });
-                // Exponentially distributed pauses: a Poisson process.
-                next += Duration::from_secs_f64(-orders.chance().ln() / calls_per_s);
+                let pause = match pace {
+                    Pace::Even => 1.0,
+                    Pace::Random => -orders.chance().ln(),
+                };
+                next += Duration::from_secs_f64(pause / calls_per_s);
             }
             Some(came) = running.next(), if !running.is_empty() => {
                 let came = came?;

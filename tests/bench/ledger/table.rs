@@ -10,8 +10,10 @@ pub struct Row {
     pub samples: Vec<Sample>,
     /// What the rate of each round is compared with.
     pub yardstick: Vec<f64>,
-    /// At half of each round's rate.
+    /// At half of each round's rate, calls at the same distance.
     pub half: Vec<Times>,
+    /// The same, calls at random.
+    pub half_random: Vec<Times>,
 }
 
 /// Median, least and most.
@@ -33,7 +35,13 @@ impl Range {
 
 impl Row {
     pub const fn new(variant: Variant) -> Self {
-        Self { variant, samples: Vec::new(), yardstick: Vec::new(), half: Vec::new() }
+        Self {
+            variant,
+            samples: Vec::new(),
+            yardstick: Vec::new(),
+            half: Vec::new(),
+            half_random: Vec::new(),
+        }
     }
 
     pub fn rate(&self) -> Range {
@@ -56,9 +64,9 @@ impl Row {
         Range::of(self.samples.iter().map(|sample| sample.times.percentile(hundredths)))
     }
 
-    /// The same under half of it.
-    pub fn half_time(&self, hundredths: usize) -> Range {
-        Range::of(self.half.iter().map(|times| times.percentile(hundredths)))
+    /// The same of rounds under half of it.
+    pub fn time_of(rounds: &[Times], hundredths: usize) -> Range {
+        Range::of(rounds.iter().map(|times| times.percentile(hundredths)))
     }
 
     fn cpu(&self, part: usize) -> f64 {
@@ -95,7 +103,11 @@ pub fn table(rows: &[Row], against: &str) -> String {
         if row.half.is_empty() {
             let _ = write!(text, "   {:>17}", "");
         } else {
-            let half = format!("{:.1} {:.1}", row.half_time(50).median, row.half_time(99).median);
+            let half = format!(
+                "{:.1} {:.1}",
+                Row::time_of(&row.half, 50).median,
+                Row::time_of(&row.half, 99).median
+            );
             let _ = write!(text, "   {half:>17}");
         }
         let [postgres, ledger, load] = [row.cpu(0), row.cpu(1), row.cpu(2)];

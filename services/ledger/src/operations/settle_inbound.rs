@@ -299,13 +299,14 @@ fn stays(reason: Reason) -> Fault {
 /// wallet was there when the deposit was booked.
 fn undone(fault: Fault) -> Fault {
     let too_large = || fault.fields.iter().any(|wrong| wrong.field == "amount");
-    match fault.code {
-        Code::InsufficientFunds => stays(Reason::NoLiquidity),
-        Code::ValidationFailed if too_large() => stays(Reason::TooLarge),
-        _ if fault.is_refusal() => {
-            tracing::error!(%fault, "the books refuse to credit a deposit that is in suspense");
-            Fault::internal(fault)
-        }
-        _ => fault,
+    if fault.code == Code::InsufficientFunds {
+        stays(Reason::NoLiquidity)
+    } else if fault.code == Code::ValidationFailed && too_large() {
+        stays(Reason::TooLarge)
+    } else if fault.is_refusal() {
+        tracing::error!(%fault, "the books refuse to credit a deposit that is in suspense");
+        Fault::internal(fault)
+    } else {
+        fault
     }
 }
