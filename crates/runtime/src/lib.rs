@@ -6,11 +6,15 @@ mod admin;
 mod answer;
 mod frame;
 mod guard;
+mod purge;
+mod reply;
 mod serve;
 mod tasks;
 
 pub use admin::{Admin, serve_admin};
 pub use guard::{Guard, GuardSettings, MAX_REQUEST_BYTES, guarded};
+pub use purge::{PURGE_BATCH, purge};
+pub use reply::{Reply, answered, refused, reply};
 pub use serve::{ServeError, TlsListener, serve_grpc};
 pub use tasks::{Task, Tasks, spawn, task};
 
@@ -49,12 +53,4 @@ pub fn caller<T>(request: &tonic::Request<T>) -> Result<Caller, Fault> {
 #[must_use]
 pub fn deadline(otherwise: std::time::Duration) -> tokio::time::Instant {
     beem_caller::current().map_or_else(|| tokio::time::Instant::now() + otherwise, |c| c.deadline)
-}
-
-/// Marks an answer as one that was given before under the same key.
-pub fn mark_replayed<T>(response: &mut tonic::Response<T>, replayed: bool) {
-    if replayed {
-        let value = tonic::metadata::MetadataValue::from_static("true");
-        response.metadata_mut().insert(beem_caller::metadata::REPLAYED, value);
-    }
 }

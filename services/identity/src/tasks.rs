@@ -5,18 +5,11 @@ use crate::settings::IdentitySettings;
 use crate::store::{attempts, challenges, links, places, sessions};
 use beem_database::{Database, claims};
 use beem_events::{Feed, audit};
-use beem_fault::Result;
 use beem_mail::{self as mail, Mailer};
-use beem_runtime::{Task, task};
+use beem_runtime::{PURGE_BATCH, Task, purge, task};
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-
-/// Rows forgotten in one transaction at most.
-const PURGE_BATCH: u32 = 500;
-
-/// The next round goes on with what one cannot do in this time.
-const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
 /// How long mails that were sent, and audit rows that authz has, stay for whoever looks into something.
 const KEPT_MS: i64 = 7 * DAY_MS;
@@ -56,11 +49,13 @@ pub fn all(
             async move { audit::push(&feed, &authz, cancel).await }
         }),
         task("identity-password-resets", move |cancel| resets.clone().mail_password_resets(cancel)),
-        task("identity-purge", move |cancel| purge(db.clone(), feed.clone(), interval, retention_ms, cancel)),
+        task("identity-purge", move |cancel| {
+            forget(db.clone(), feed.clone(), interval, retention_ms, cancel)
+        }),
     ]
 }
 
-async fn purge(db: Database, feed: Feed, interval: Duration, retention_ms: i64, cancel: CancellationToken) {
+async fn forget(db: Database, feed: Feed, interval: Duration, retention_ms: i64, cancel: CancellationToken) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -68,39 +63,14 @@ async fn purge(db: Database, feed: Feed, interval: Duration, retention_ms: i64, 
             () = cancel.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        purge_all("request keys", &cancel, || claims::purge(&db, PURGE_BATCH)).await;
-        purge_all("audit rows", &cancel, || audit::purge(&db, KEPT_MS, PURGE_BATCH)).await;
-        purge_all("mails", &cancel, || mail::purge(&db, KEPT_MS, PURGE_BATCH)).await;
-        purge_all("links", &cancel, || links::purge(&db, PURGE_BATCH)).await;
-        purge_all("challenges", &cancel, || challenges::purge(&db, PURGE_BATCH)).await;
-        purge_all("sessions", &cancel, || sessions::purge(&db, PURGE_BATCH)).await;
-        purge_all("attempts", &cancel, || attempts::purge(&db, PURGE_BATCH)).await;
-        purge_all("places", &cancel, || places::purge(&db, PURGE_BATCH)).await;
-        purge_all("events", &cancel, || feed.purge(retention_ms, PURGE_BATCH)).await;
-    }
-}
-
-/// Batch after batch until one is not full, so that whatever comes in a round goes in a round.
-async fn purge_all<F>(what: &str, cancel: &CancellationToken, mut batch: impl FnMut() -> F)
-where
-    F: Future<Output = Result<u64>>,
-{
-    let (enough, mut rows) = (Instant::now() + LONGEST_PURGE, 0_u64);
-    let full = u64::from(PURGE_BATCH);
-    loop {
-        let gone = match batch().await {
-            Ok(gone) => gone,
-            Err(fault) => {
-                tracing::warn!(what, ?fault, "could not forget what is past its time");
-                break;
-            }
-        };
-        rows = rows.saturating_add(gone);
-        if gone < full || cancel.is_cancelled() || Instant::now() >= enough {
-            break;
-        }
-    }
-    if rows > 0 {
-        tracing::debug!(what, rows, "forgot what is past its time");
+        purge("request keys", &cancel, || claims::purge(&db, PURGE_BATCH)).await;
+        purge("audit rows", &cancel, || audit::purge(&db, KEPT_MS, PURGE_BATCH)).await;
+        purge("mails", &cancel, || mail::purge(&db, KEPT_MS, PURGE_BATCH)).await;
+        purge("links", &cancel, || links::purge(&db, PURGE_BATCH)).await;
+        purge("challenges", &cancel, || challenges::purge(&db, PURGE_BATCH)).await;
+        purge("sessions", &cancel, || sessions::purge(&db, PURGE_BATCH)).await;
+        purge("attempts", &cancel, || attempts::purge(&db, PURGE_BATCH)).await;
+        purge("places", &cancel, || places::purge(&db, PURGE_BATCH)).await;
+        purge("events", &cancel, || feed.purge(retention_ms, PURGE_BATCH)).await;
     }
 }

@@ -11,21 +11,16 @@ mod wallets;
 
 use crate::operations::Operations;
 use crate::verify::LedgerVerifier;
-use beem_caller::metadata;
 use beem_database::claims::Outcome;
 use beem_events::{Feed, FeedServer};
-use beem_fault::{Fault, Kind};
 use beem_proto::events::v1::feed_server;
 use beem_proto::ledger::v1::{
     books_server, credits_server, currencies_server, postings_server, quotes_server, rates_server,
     settlements_server, wallets_server,
 };
+use beem_runtime::Reply;
 use prost::Message;
-use tonic::metadata::MetadataValue;
 use tonic::service::Routes;
-use tonic::{Response, Status};
-
-type Answer<T> = Result<Response<T>, Status>;
 
 /// All of the ledger's gRPC services.
 #[derive(Clone)]
@@ -59,40 +54,7 @@ pub fn names() -> Vec<&'static str> {
     ]
 }
 
-/// What a claim or an effect ended with, marked when it is an earlier answer.
-fn answered<A: Message + Default>(outcome: Outcome) -> Answer<A> {
-    let answer = outcome.result.and_then(|bytes| A::decode(bytes.as_slice()).map_err(Fault::internal));
-    match answer {
-        Ok(answer) => {
-            let mut response = Response::new(answer);
-            beem_runtime::mark_replayed(&mut response, outcome.replayed);
-            Ok(response)
-        }
-        Err(fault) => {
-            let mut status = refused(fault);
-            if outcome.replayed {
-                status.metadata_mut().insert(metadata::REPLAYED, MetadataValue::from_static("true"));
-            }
-            Err(status)
-        }
-    }
-}
-
-/// The one place where a fault leaves the ledger, and so where a failure is logged.
-fn refused(fault: Fault) -> Status {
-    match fault.kind() {
-        Kind::Internal => tracing::error!(?fault, "a call failed"),
-        Kind::Unavailable | Kind::Deadline => tracing::warn!(?fault, "a call could not be served now"),
-        Kind::Invalid
-        | Kind::Unauthenticated
-        | Kind::Forbidden
-        | Kind::NotFound
-        | Kind::Method
-        | Kind::Conflict
-        | Kind::TooLarge
-        | Kind::Edge
-        | Kind::Rule
-        | Kind::Limit => tracing::debug!(%fault, "a call was refused"),
-    }
-    fault.into()
+/// What a claim or an effect ended with.
+fn answered<A: Message + Default>(outcome: Outcome) -> Reply<A> {
+    beem_runtime::answered(outcome.result, outcome.replayed)
 }

@@ -11,18 +11,12 @@ use beem_fault::{Fault, Result};
 use beem_link::Link;
 use beem_proto::authz::v1::audit_client::AuditClient;
 use beem_proto::authz::v1::{AuditRow, PushAuditRowsRequest};
-use beem_runtime::{Task, task};
+use beem_runtime::{PURGE_BATCH, Task, purge, task};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-
-/// Rows forgotten in one transaction at most.
-const PURGE_BATCH: u32 = 500;
-
-/// The next round goes on with what one cannot do in this time.
-const LONGEST_PURGE: Duration = Duration::from_secs(30);
 
 /// How long audit rows that authz has stay for whoever looks into something.
 const AUDIT_KEPT_MS: i64 = 7 * DAY_MS;
@@ -143,35 +137,11 @@ impl Purge {
                 () = cancel.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            purge_all("request keys", &cancel, || claims::purge(db, PURGE_BATCH)).await;
-            purge_all("audit rows", &cancel, || audit::purge(db, AUDIT_KEPT_MS, PURGE_BATCH)).await;
-            purge_all("quotes", &cancel, || store::quotes::purge(db, self.quotes_kept_ms, PURGE_BATCH)).await;
-            purge_all("rate locks", &cancel, || store::locks::purge(db, PURGE_BATCH)).await;
-            purge_all("events", &cancel, || self.feed.purge(self.events_kept_ms, PURGE_BATCH)).await;
+            purge("request keys", &cancel, || claims::purge(db, PURGE_BATCH)).await;
+            purge("audit rows", &cancel, || audit::purge(db, AUDIT_KEPT_MS, PURGE_BATCH)).await;
+            purge("quotes", &cancel, || store::quotes::purge(db, self.quotes_kept_ms, PURGE_BATCH)).await;
+            purge("rate locks", &cancel, || store::locks::purge(db, PURGE_BATCH)).await;
+            purge("events", &cancel, || self.feed.purge(self.events_kept_ms, PURGE_BATCH)).await;
         }
-    }
-}
-
-/// Batch after batch until one is not full, so that whatever comes in a round goes in a round.
-async fn purge_all<F>(what: &str, cancel: &CancellationToken, mut batch: impl FnMut() -> F)
-where
-    F: Future<Output = Result<u64>>,
-{
-    let (began, mut rows) = (Instant::now(), 0_u64);
-    loop {
-        let gone = match batch().await {
-            Ok(gone) => gone,
-            Err(fault) => {
-                tracing::warn!(what, ?fault, "could not forget what is past its time");
-                break;
-            }
-        };
-        rows = rows.saturating_add(gone);
-        if gone < u64::from(PURGE_BATCH) || cancel.is_cancelled() || began.elapsed() >= LONGEST_PURGE {
-            break;
-        }
-    }
-    if rows > 0 {
-        tracing::debug!(what, rows, "forgot what is past its time");
     }
 }

@@ -1,11 +1,12 @@
 //! How people come in, and their own sessions, as gRPC has them.
 
-use super::{Answer, Grpc, answered, refused};
+use super::{Grpc, answered};
 use crate::operations::{CHANGE_PASSWORD, RENEW_SECOND_FACTOR};
 use beem_caller::Visitor;
 use beem_proto::identity::v1 as wire;
+use beem_runtime::{Reply, refused, reply};
 use prost::Message as _;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Status};
 
 /// Who calls a public method.
 fn visitor<T>(request: &Request<T>) -> Result<Visitor, Status> {
@@ -15,45 +16,45 @@ fn visitor<T>(request: &Request<T>) -> Result<Visitor, Status> {
 
 #[tonic::async_trait]
 impl wire::sign_ins_server::SignIns for Grpc {
-    async fn activate(&self, request: Request<wire::ActivateRequest>) -> Answer<wire::ActivateResponse> {
-        self.0.activate(request.get_ref()).await.map(Response::new).map_err(refused)
+    async fn activate(&self, request: Request<wire::ActivateRequest>) -> Reply<wire::ActivateResponse> {
+        reply(self.0.activate(request.get_ref())).await
     }
 
     async fn confirm_activation(
         &self,
         request: Request<wire::ConfirmActivationRequest>,
-    ) -> Answer<wire::ConfirmActivationResponse> {
+    ) -> Reply<wire::ConfirmActivationResponse> {
         let visitor = visitor(&request)?;
-        self.0.confirm_activation(&visitor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.confirm_activation(&visitor, request.get_ref())).await
     }
 
-    async fn sign_in(&self, request: Request<wire::SignInRequest>) -> Answer<wire::SignInResponse> {
+    async fn sign_in(&self, request: Request<wire::SignInRequest>) -> Reply<wire::SignInResponse> {
         let visitor = visitor(&request)?;
-        self.0.sign_in(&visitor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.sign_in(&visitor, request.get_ref())).await
     }
 
     async fn pass_second_factor(
         &self,
         request: Request<wire::PassSecondFactorRequest>,
-    ) -> Answer<wire::PassSecondFactorResponse> {
+    ) -> Reply<wire::PassSecondFactorResponse> {
         let visitor = visitor(&request)?;
-        self.0.pass_second_factor(&visitor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.pass_second_factor(&visitor, request.get_ref())).await
     }
 
     async fn request_password_reset(
         &self,
         request: Request<wire::RequestPasswordResetRequest>,
-    ) -> Answer<wire::RequestPasswordResetResponse> {
+    ) -> Reply<wire::RequestPasswordResetResponse> {
         let visitor = visitor(&request)?;
-        self.0.request_password_reset(&visitor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.request_password_reset(&visitor, request.get_ref())).await
     }
 
     async fn confirm_password_reset(
         &self,
         request: Request<wire::ConfirmPasswordResetRequest>,
-    ) -> Answer<wire::ConfirmPasswordResetResponse> {
+    ) -> Reply<wire::ConfirmPasswordResetResponse> {
         let visitor = visitor(&request)?;
-        self.0.confirm_password_reset(&visitor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.confirm_password_reset(&visitor, request.get_ref())).await
     }
 }
 
@@ -62,22 +63,22 @@ impl wire::sessions_server::Sessions for Grpc {
     async fn list_sessions(
         &self,
         request: Request<wire::ListSessionsRequest>,
-    ) -> Answer<wire::ListSessionsResponse> {
+    ) -> Reply<wire::ListSessionsResponse> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
-        self.0.list_sessions(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.list_sessions(actor, request.get_ref())).await
     }
 
     async fn end_current_session(
         &self,
         request: Request<wire::EndCurrentSessionRequest>,
-    ) -> Answer<wire::Session> {
+    ) -> Reply<wire::Session> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         answered(self.0.end_current_session(actor, &request.get_ref().encode_to_vec()).await)
     }
 
-    async fn end_session(&self, request: Request<wire::EndSessionRequest>) -> Answer<wire::Session> {
+    async fn end_session(&self, request: Request<wire::EndSessionRequest>) -> Reply<wire::Session> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         answered(self.0.end_session(actor, &request.get_ref().encode_to_vec()).await)
@@ -86,14 +87,14 @@ impl wire::sessions_server::Sessions for Grpc {
     async fn change_password(
         &self,
         request: Request<wire::ChangePasswordRequest>,
-    ) -> Answer<wire::ChangePasswordResponse> {
+    ) -> Reply<wire::ChangePasswordResponse> {
         self.write(CHANGE_PASSWORD, request).await
     }
 
     async fn renew_second_factor(
         &self,
         request: Request<wire::RenewSecondFactorRequest>,
-    ) -> Answer<wire::RenewSecondFactorResponse> {
+    ) -> Reply<wire::RenewSecondFactorResponse> {
         self.write(RENEW_SECOND_FACTOR, request).await
     }
 }

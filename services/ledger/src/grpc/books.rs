@@ -1,6 +1,5 @@
 //! The books as operators see them.
 
-use crate::grpc::refused;
 use crate::heads::to_wire;
 use crate::operations::Operations;
 use crate::store::heads;
@@ -8,7 +7,8 @@ use crate::verify::LedgerVerifier;
 use beem_fault::{Fault, Result};
 use beem_proto::ledger::v1 as wire;
 use beem_proto::ledger::v1::books_server;
-use tonic::{Request, Response, Status};
+use beem_runtime::{Reply, reply};
+use tonic::Request;
 
 /// Heads in one answer at most.
 const MOST_HEADS: u32 = 500;
@@ -24,22 +24,22 @@ impl books_server::Books for Books {
     async fn verify_ledger(
         &self,
         request: Request<wire::VerifyLedgerRequest>,
-    ) -> Result<Response<wire::VerifyLedgerResponse>, Status> {
-        self.verifier.page(request.get_ref()).await.map(Response::new).map_err(refused)
+    ) -> Reply<wire::VerifyLedgerResponse> {
+        reply(self.verifier.page(request.get_ref())).await
     }
 
     async fn list_ledger_heads(
         &self,
         request: Request<wire::ListLedgerHeadsRequest>,
-    ) -> Result<Response<wire::ListLedgerHeadsResponse>, Status> {
-        self.heads(request.get_ref()).await.map(Response::new).map_err(refused)
+    ) -> Reply<wire::ListLedgerHeadsResponse> {
+        reply(self.heads(request.get_ref())).await
     }
 
     async fn list_suspended(
         &self,
         request: Request<wire::ListSuspendedRequest>,
-    ) -> Result<Response<wire::ListSuspendedResponse>, Status> {
-        self.operations.list_suspended(request.get_ref()).await.map(Response::new).map_err(refused)
+    ) -> Reply<wire::ListSuspendedResponse> {
+        reply(self.operations.list_suspended(request.get_ref())).await
     }
 }
 

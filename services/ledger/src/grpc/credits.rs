@@ -1,12 +1,13 @@
 //! Free money of a sandbox.
 
-use super::{Answer, Grpc, answered, refused};
+use super::{Grpc, answered};
 use beem_proto::ledger::v1 as wire;
+use beem_runtime::{Reply, refused};
 use tonic::Request;
 
 #[tonic::async_trait]
 impl wire::credits_server::Credits for Grpc {
-    async fn create_credit(&self, request: Request<wire::CreateCreditRequest>) -> Answer<wire::Transaction> {
+    async fn create_credit(&self, request: Request<wire::CreateCreditRequest>) -> Reply<wire::Transaction> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         answered(self.0.create_credit(actor, request.get_ref()).await)

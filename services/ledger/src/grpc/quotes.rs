@@ -1,35 +1,36 @@
 //! Offers to convert.
 
-use super::{Answer, Grpc, answered, refused};
+use super::{Grpc, answered};
 use beem_proto::ledger::v1 as wire;
-use tonic::{Request, Response};
+use beem_runtime::{Reply, refused, reply};
+use tonic::Request;
 
 #[tonic::async_trait]
 impl wire::quotes_server::Quotes for Grpc {
-    async fn create_quote(&self, request: Request<wire::CreateQuoteRequest>) -> Answer<wire::Quote> {
+    async fn create_quote(&self, request: Request<wire::CreateQuoteRequest>) -> Reply<wire::Quote> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         answered(self.0.create_quote(actor, request.get_ref()).await)
     }
 
-    async fn execute_quote(&self, request: Request<wire::ExecuteQuoteRequest>) -> Answer<wire::Quote> {
+    async fn execute_quote(&self, request: Request<wire::ExecuteQuoteRequest>) -> Reply<wire::Quote> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         answered(self.0.execute_quote(actor, request.get_ref()).await)
     }
 
-    async fn get_quote(&self, request: Request<wire::GetQuoteRequest>) -> Answer<wire::Quote> {
+    async fn get_quote(&self, request: Request<wire::GetQuoteRequest>) -> Reply<wire::Quote> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
-        self.0.get_quote(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.get_quote(actor, request.get_ref())).await
     }
 
     async fn list_quotes(
         &self,
         request: Request<wire::ListQuotesRequest>,
-    ) -> Answer<wire::ListQuotesResponse> {
+    ) -> Reply<wire::ListQuotesResponse> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
-        self.0.list_quotes(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.list_quotes(actor, request.get_ref())).await
     }
 }

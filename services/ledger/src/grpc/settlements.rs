@@ -1,38 +1,39 @@
 //! Money from chains and to them, as gRPC has it.
 
-use super::{Answer, Grpc, answered, refused};
+use super::{Grpc, answered};
 use beem_proto::ledger::v1 as wire;
 use beem_proto::ledger::v1::settlements_server::Settlements;
-use tonic::{Request, Response};
+use beem_runtime::{Reply, reply};
+use tonic::Request;
 
 #[tonic::async_trait]
 impl Settlements for Grpc {
-    async fn settle_inbound(&self, request: Request<wire::SettleInboundRequest>) -> Answer<wire::Settlement> {
+    async fn settle_inbound(&self, request: Request<wire::SettleInboundRequest>) -> Reply<wire::Settlement> {
         answered(self.0.settle_inbound(request.get_ref()).await)
     }
 
     async fn release_inbound(
         &self,
         request: Request<wire::ReleaseInboundRequest>,
-    ) -> Answer<wire::Settlement> {
-        self.0.release_inbound(request.get_ref()).await.map(Response::new).map_err(refused)
+    ) -> Reply<wire::Settlement> {
+        reply(self.0.release_inbound(request.get_ref())).await
     }
 
     async fn read_settlement(
         &self,
         request: Request<wire::ReadSettlementRequest>,
-    ) -> Answer<wire::Settlement> {
-        self.0.read_settlement(request.get_ref()).await.map(Response::new).map_err(refused)
+    ) -> Reply<wire::Settlement> {
+        reply(self.0.read_settlement(request.get_ref())).await
     }
 
     async fn reserve_outbound(
         &self,
         request: Request<wire::ReserveOutboundRequest>,
-    ) -> Answer<wire::Outbound> {
+    ) -> Reply<wire::Outbound> {
         answered(self.0.reserve_outbound(request.get_ref()).await)
     }
 
-    async fn post_outbound(&self, request: Request<wire::PostOutboundRequest>) -> Answer<wire::Outbound> {
+    async fn post_outbound(&self, request: Request<wire::PostOutboundRequest>) -> Reply<wire::Outbound> {
         answered(self.0.post_outbound(request.get_ref()).await)
     }
 }

@@ -1,8 +1,9 @@
 //! Currencies, wallets, and what moved in them.
 
-use super::{Answer, Grpc, answered, refused};
+use super::{Grpc, answered};
 use beem_proto::google::api::HttpBody;
 use beem_proto::ledger::v1 as wire;
+use beem_runtime::{Reply, refused, reply};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status};
@@ -12,7 +13,7 @@ impl wire::currencies_server::Currencies for Grpc {
     async fn list_currencies(
         &self,
         _request: Request<wire::ListCurrenciesRequest>,
-    ) -> Answer<wire::ListCurrenciesResponse> {
+    ) -> Reply<wire::ListCurrenciesResponse> {
         Ok(Response::new(self.0.list_currencies()))
     }
 }
@@ -24,46 +25,46 @@ impl wire::wallets_server::Wallets for Grpc {
     async fn list_wallets(
         &self,
         request: Request<wire::ListWalletsRequest>,
-    ) -> Answer<wire::ListWalletsResponse> {
+    ) -> Reply<wire::ListWalletsResponse> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
-        self.0.list_wallets(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.list_wallets(actor, request.get_ref())).await
     }
 
-    async fn create_wallet(&self, request: Request<wire::CreateWalletRequest>) -> Answer<wire::Wallet> {
+    async fn create_wallet(&self, request: Request<wire::CreateWalletRequest>) -> Reply<wire::Wallet> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         answered(self.0.create_wallet(actor, request.get_ref()).await)
     }
 
-    async fn get_wallet(&self, request: Request<wire::GetWalletRequest>) -> Answer<wire::Wallet> {
+    async fn get_wallet(&self, request: Request<wire::GetWalletRequest>) -> Reply<wire::Wallet> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
-        self.0.get_wallet(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.get_wallet(actor, request.get_ref())).await
     }
 
     async fn list_balances(
         &self,
         request: Request<wire::ListBalancesRequest>,
-    ) -> Answer<wire::ListBalancesResponse> {
+    ) -> Reply<wire::ListBalancesResponse> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
-        self.0.list_balances(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.list_balances(actor, request.get_ref())).await
     }
 
     async fn list_transactions(
         &self,
         request: Request<wire::ListTransactionsRequest>,
-    ) -> Answer<wire::ListTransactionsResponse> {
+    ) -> Reply<wire::ListTransactionsResponse> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
-        self.0.list_transactions(actor, request.get_ref()).await.map(Response::new).map_err(refused)
+        reply(self.0.list_transactions(actor, request.get_ref())).await
     }
 
     async fn export_transactions(
         &self,
         request: Request<wire::ExportTransactionsRequest>,
-    ) -> Answer<Self::ExportTransactionsStream> {
+    ) -> Reply<Self::ExportTransactionsStream> {
         let caller = beem_runtime::caller(&request).map_err(refused)?;
         let actor = caller.actor().map_err(refused)?;
         let pieces = self.0.export_transactions(actor, request.get_ref()).await.map_err(refused)?;
