@@ -22,7 +22,7 @@ mod vault;
 
 /// Many effect keys at once, for a group commit.
 pub mod effects {
-    pub use super::bulk::{Known, LARGEST_BATCH, Settled, answers, known, remember};
+    pub use super::bulk::{Known, LARGEST_BATCH, Settled, answers, known, part, remember};
 }
 
 pub use outcome::Outcome;

@@ -13,7 +13,10 @@
 //! | `tasks` | sequencer, expiry of holds, deposits in suspense, heads, audit, purge |
 
 // Money: no sum that may overflow, no state that is matched by accident, no float.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::wildcard_enum_match_arm, clippy::float_arithmetic))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::arithmetic_side_effects, clippy::wildcard_enum_match_arm, clippy::float_arithmetic)
+)]
 
 pub mod domain;
 mod grpc;

@@ -1,6 +1,8 @@
 //! The effect keys of a group commit: hundreds of writes in one transaction look their keys up with one statement and
 //! remember their outcomes with another, on the table and in the encoding of [`super::once_for_ever`].
 //!
+//! On PostgreSQL each is also to be had as a [`part`] of a larger statement, which saves the round trip.
+//!
 //! Here the outcome comes last, so another transaction may take a key in between. The insert finds that out (it waits for
 //! whoever holds the key, for two seconds at most), and the whole transaction is run again by [`crate::Database::write`]:
 //! the lookup finds it then.
@@ -89,11 +91,10 @@ pub async fn known(tx: &Tx<'_>, keys: &[&str]) -> Result<HashMap<String, Known>>
         return Ok(HashMap::new());
     }
     let rows = match tx.backend() {
-        Backend::Postgres => tx.rows(KNOWN_POSTGRES, vec![array::texts(keys.iter().copied())]).await?,
+        Backend::Postgres => tx.rows(KNOWN_POSTGRES, vec![part::keys(keys)?]).await?,
         Backend::Sqlite => tx.rows(KNOWN_SQLITE, vec![json(keys)?]).await?,
     };
-    let read = |row: &QueryResult| Ok((row.try_get("", "effect_key").or_fault()?, Known::read(tx, row)?));
-    rows.iter().map(read).collect()
+    rows.iter().map(|row| part::known(tx, row)).filter_map(Result::transpose).collect()
 }
 
 /// The answers remembered under these effect keys, [`LARGEST_BATCH`] at most; not refusals, nor what cannot be read. For
@@ -129,32 +130,77 @@ pub async fn answers(on: &impl Sql, keys: &[&str]) -> Result<HashMap<String, Vec
 /// the keys meanwhile; `unavailable` as [`crate::ErrorKind::LockTimeout`] when another holds one and does not end. `internal`, a bug of the caller: a key twice, too many, a fault that is no refusal, and
 /// `idempotency-key-reused`, which is the outcome of a key that has another.
 pub async fn remember(tx: &Tx<'_>, settled: &[Settled<'_>]) -> Result<()> {
-    check_size(settled.len())?;
     if settled.is_empty() {
         return Ok(());
     }
-    let mut settled = settled.to_vec();
-    settled.sort_unstable_by_key(|one| one.key);
-    if settled.iter().zip(settled.iter().skip(1)).any(|(one, next)| one.key == next.key) {
-        return Err(Fault::internal("an effect key twice in what is to be remembered"));
-    }
-    let outcomes = settled.iter().map(Settled::encoded).collect::<Result<Vec<_>>>()?;
-    let now_ms = Value::from(tx.now().unix_ms());
     let rows = match tx.backend() {
-        Backend::Postgres => {
-            let keys = array::texts(settled.iter().map(|one| one.key));
-            let fingerprints = array::bytes(settled.iter().map(|one| one.fingerprint));
-            let values = vec![keys, fingerprints, array::bytes(outcomes), now_ms];
-            tx.run(REMEMBER_POSTGRES, values).await
-        }
+        Backend::Postgres => tx.run(REMEMBER_POSTGRES, part::remembered(tx, settled)?).await,
         Backend::Sqlite => {
-            let rows = settled.iter().zip(&outcomes);
-            let rows: Vec<_> =
-                rows.map(|(one, out)| (one.key, hex::encode(one.fingerprint), hex::encode(out))).collect();
-            tx.run(REMEMBER_SQLITE, vec![json(&rows)?, now_ms]).await
+            let rows = encoded(settled)?;
+            let rows = rows
+                .iter()
+                .map(|(one, outcome)| (one.key, hex::encode(one.fingerprint), hex::encode(outcome)));
+            let rows = json(&rows.collect::<Vec<_>>())?;
+            tx.run(REMEMBER_SQLITE, vec![rows, Value::from(tx.now().unix_ms())]).await
         }
     };
-    rows.map(drop).map_err(|fault| unique_as_conflict(fault, "effects"))
+    rows.map(drop).map_err(part::failed)
+}
+
+/// The two statements of PostgreSQL as parts of a larger one, a `WITH` of it, for who counts round trips. Their parameters
+/// come first.
+pub mod part {
+    use super::*;
+
+    /// What is known under the keys of [`keys`], `$1`; [`known`] reads it.
+    pub const KNOWN: &str = KNOWN_POSTGRES;
+    /// Remembers what [`remembered`] gives, `$1` to `$4`.
+    pub const REMEMBER: &str = REMEMBER_POSTGRES;
+
+    /// # Errors
+    /// `internal` for too many keys.
+    pub fn keys(keys: &[&str]) -> Result<Value> {
+        check_size(keys.len())?;
+        Ok(array::texts(keys.iter().copied()))
+    }
+
+    /// The key and what is known under it, of a row with the columns of [`KNOWN`]; None where they are null.
+    ///
+    /// # Errors
+    /// `internal` for a garbled row.
+    pub fn known(tx: &Tx<'_>, row: &QueryResult) -> Result<Option<(String, Known)>> {
+        let key: Option<String> = row.try_get("", "effect_key").or_fault()?;
+        key.map(|key| Ok((key, Known::read(tx, row)?))).transpose()
+    }
+
+    /// # Errors
+    /// `internal` as [`remember`](super::remember).
+    pub fn remembered(tx: &Tx<'_>, settled: &[Settled<'_>]) -> Result<Vec<Value>> {
+        let (settled, outcomes): (Vec<&Settled<'_>>, Vec<_>) = encoded(settled)?.into_iter().unzip();
+        Ok(vec![
+            array::texts(settled.iter().map(|one| one.key)),
+            array::bytes(settled.iter().map(|one| one.fingerprint)),
+            array::bytes(outcomes),
+            Value::from(tx.now().unix_ms()),
+        ])
+    }
+
+    /// What a statement with [`REMEMBER`] in it failed with: a key that was taken meanwhile runs the transaction again.
+    #[must_use]
+    pub fn failed(fault: Fault) -> Fault {
+        unique_as_conflict(fault, "effects")
+    }
+}
+
+/// In the order of their keys, each with what is stored of its outcome.
+fn encoded<'s, 'a>(settled: &'s [Settled<'a>]) -> Result<Vec<(&'s Settled<'a>, Vec<u8>)>> {
+    check_size(settled.len())?;
+    let mut sorted: Vec<_> = settled.iter().collect();
+    sorted.sort_unstable_by_key(|one| one.key);
+    if sorted.iter().zip(sorted.iter().skip(1)).any(|(one, next)| one.key == next.key) {
+        return Err(Fault::internal("an effect key twice in what is to be remembered"));
+    }
+    sorted.into_iter().map(|one| Ok((one, one.encoded()?))).collect()
 }
 
 impl Settled<'_> {

@@ -4,6 +4,7 @@
 use super::digest::Hash;
 use super::entry::{Entry, EntryKind, Subject};
 use super::hold::{Hold, HoldEnd, HoldState, NewHold};
+use super::order::{Order, Step};
 use super::transfer::{Kind, NewTransfer, Transfer};
 use beem_clock::Moment;
 use beem_fault::{Code, Fault, Result};
@@ -45,58 +46,6 @@ impl Balance {
     }
 }
 
-/// Linked steps: all or nothing, in this order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// The account in whose name it is: wallets and holds of others do not exist for it.
-    pub owner: AccountId,
-    pub steps: Vec<Step>,
-}
-
-/// One step of an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    Transfer(NewTransfer),
-    Reserve(NewHold),
-    /// Ends a hold with one transfer of `amount` of it (None: all), and gives the rest back.
-    PostHold {
-        hold: HoldId,
-        amount: Option<Amount>,
-        transfer: TransferId,
-        credit: LedgerAccountId,
-        kind: Kind,
-    },
-    /// Ends a hold. Posted: transfers that follow in the order take that much from its wallet. Voiding what is voided, and
-    /// expiring what has ended, changes nothing.
-    EndHold {
-        hold: HoldId,
-        end: HoldEnd,
-    },
-}
-
-impl Order {
-    /// The ledger accounts it names; those of its holds come with the holds.
-    pub fn accounts(&self) -> impl Iterator<Item = LedgerAccountId> {
-        self.steps
-            .iter()
-            .flat_map(|step| match step {
-                Step::Transfer(transfer) => [Some(transfer.debit), Some(transfer.credit)],
-                Step::Reserve(hold) => [Some(hold.account), None],
-                Step::PostHold { credit, .. } => [Some(*credit), None],
-                Step::EndHold { .. } => [None, None],
-            })
-            .flatten()
-    }
-
-    /// The holds it ends.
-    pub fn holds(&self) -> impl Iterator<Item = HoldId> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::PostHold { hold, .. } | Step::EndHold { hold, .. } => Some(*hold),
-            Step::Transfer(_) | Step::Reserve(_) => None,
-        })
-    }
-}
-
 /// A balance that was changed, and the sequence it had in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Updated {
@@ -108,7 +57,7 @@ pub struct Updated {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     pub transfers: Vec<Transfer>,
-    /// Of each account in the order of their sequence.
+    /// In the order of their accounts, and of each in that of their sequence: the order of their key.
     pub entries: Vec<Entry>,
     /// In the order of their accounts.
     pub balances: Vec<Updated>,
@@ -221,7 +170,9 @@ impl Book {
         }
         let changed = |updated: &Updated| updated.balance.sequence != updated.was;
         let balances = self.balances.into_values().filter(changed).collect();
-        Changes { transfers: self.transfers, entries: self.entries, balances, placed, ended }
+        let mut entries = self.entries;
+        entries.sort_unstable_by_key(|entry| (entry.account, entry.sequence));
+        Changes { transfers: self.transfers, entries, balances, placed, ended }
     }
 
     fn steps(&mut self, effect: &str, order: &Order, before: &mut Before) -> Result<()> {

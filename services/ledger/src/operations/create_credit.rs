@@ -1,7 +1,7 @@
 //! CreateCredit: free money of a sandbox, from its system account to a wallet. Elsewhere there is no such thing.
 
 use super::{Operations, refused};
-use crate::domain::{Book, Cause, Kind, NewTransfer, Order, Purpose, Step};
+use crate::domain::{Cause, Entry, Kind, NewTransfer, Order, Purpose, Step};
 use crate::grpc::convert;
 use crate::store::entries::{Movement, Place};
 use crate::store::{accounts, engine};
@@ -63,8 +63,8 @@ impl Operations {
         };
         let order = Order { owner, steps: vec![Step::Transfer(transfer.clone())] };
         let effect = format!("CreateCredit:{}", transfer.cause.id);
-        let book = engine::carry_out(tx, &effect, &order).await?;
-        let answer = means.transaction(&credited(&book, transfer)?)?;
+        let entered = engine::carry_out(tx, &effect, &order).await?;
+        let answer = means.transaction(&credited(&entered.entries, transfer)?)?;
         let after = json!({ "amount": answer.amount, "currency": answer.currency, "transaction": answer.id });
         audit::record(tx, trail.row(&answer.wallet_id, "done", Some(after))).await?;
         Ok(answer.encode_to_vec())
@@ -83,8 +83,8 @@ fn amount(currency: &Currency, text: &str) -> Result<Amount> {
 }
 
 /// What came to the wallet, as lists show it.
-fn credited(book: &Book, transfer: NewTransfer) -> Result<Movement> {
-    let entry = book.entries().iter().find(|entry| entry.account == transfer.credit);
+fn credited(entries: &[Entry], transfer: NewTransfer) -> Result<Movement> {
+    let entry = entries.iter().find(|entry| entry.account == transfer.credit);
     let entry = entry.ok_or_else(|| Fault::internal("a credit made no entry in its wallet"))?;
     Ok(Movement {
         transfer: transfer.id,

@@ -79,8 +79,8 @@ async fn exchange(tx: &Tx<'_>, quote: Quote) -> Result<Quote> {
     let exchanged = exchange.transfers(quote.transfer_ids(), tx.now(), tx.entropy());
     let steps = exchanged.transfers.into_iter().map(Step::Transfer).collect();
     let effect = format!("ExecuteQuote:{}", quote.id);
-    let book = engine::carry_out(tx, &effect, &Order { owner: offer.owner, steps }).await?;
-    let executed = Executed { time: book.time(), debit: exchanged.debit, credit: exchanged.credit };
+    let entered = engine::carry_out(tx, &effect, &Order { owner: offer.owner, steps }).await?;
+    let executed = Executed { time: entered.time, debit: exchanged.debit, credit: exchanged.credit };
     store::quotes::execute(tx, quote.id, executed).await?;
     Ok(Quote { executed: Some(executed), ..quote })
 }

@@ -62,8 +62,8 @@ impl Operations {
         let transfers = paying.transfers.into_iter().map(Step::Transfer);
         let order = Order { owner, steps: std::iter::once(end).chain(transfers).collect() };
         let effect = format!("PostOutbound:{hold}");
-        let book = engine::carry_out(tx, &effect, &order).await.map_err(uncovered)?;
-        let posted = PostedOutbound { fee, debited: paying.debited, at: book.time() };
+        let entered = engine::carry_out(tx, &effect, &order).await.map_err(uncovered)?;
+        let posted = PostedOutbound { fee, debited: paying.debited, at: entered.time };
         outbounds::post(tx, hold, &posted).await?;
         outbound.posted = Some(posted);
         means.outbound_view(&outbound, HoldState::Posted)

@@ -62,7 +62,7 @@ impl Operations {
                     expires: None,
                 };
                 let order = Order { owner: payout.owner, steps: vec![Step::Reserve(hold)] };
-                outbound.created = engine::carry_out(tx, key, &order).await?.time();
+                outbound.created = engine::carry_out(tx, key, &order).await?.time;
                 covered(tx, &outbound).await?;
                 outbounds::insert(tx, &outbound).await?;
                 Ok(means.outbound_view(&outbound, HoldState::Active)?.encode_to_vec())

@@ -153,9 +153,8 @@ impl Operations {
                 let mut settlement = inbound.settlement(tx, promised(tx, inbound).await?);
                 let steps = vec![Step::Transfer(settlement.booking())];
                 let order = Order { owner: inbound.owner, steps };
-                let book = engine::carry_out(tx, key, &order).await;
-                let book = book.map_err(|fault| unbooked(inbound, fault))?;
-                settlement.created = book.time();
+                let entered = engine::carry_out(tx, key, &order).await;
+                settlement.created = entered.map_err(|fault| unbooked(inbound, fault))?.time;
                 settlements::insert(tx, &settlement).await?;
                 Ok(settlement.id.0.as_bytes().to_vec())
             })
@@ -178,12 +177,12 @@ impl Operations {
                 if !now.may_go_on() {
                     return Err(Fault::internal(format!("settlement {} may not be credited", now.id)));
                 }
-                let book = engine::carry_out(tx, key, order).await.map_err(undone)?;
+                let entered = engine::carry_out(tx, key, order).await.map_err(undone)?;
                 let credited = Credited {
                     amount: crediting.amount,
                     rate: crediting.rate,
                     transfer: crediting.transfer,
-                    at: book.time(),
+                    at: entered.time,
                 };
                 settlements::settle(tx, settlement.id, &credited).await?;
                 Ok(crediting.transfer.0.as_bytes().to_vec())

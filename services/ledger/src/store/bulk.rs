@@ -1,5 +1,5 @@
-//! What a group of orders reads and writes, in bulk. Two implementations: on PostgreSQL each table takes one statement with
-//! arrays, whose text never changes; on SQLite, inserts of many rows. One conformance suite runs over both.
+//! What a group of orders reads and writes, in bulk. Two implementations: on PostgreSQL few round trips, of statements
+//! with arrays, whose text never changes; on SQLite, inserts of many rows. One conformance suite runs over both.
 
 mod holds;
 mod postgres;
@@ -8,10 +8,15 @@ mod sqlite;
 pub use holds::{HOLD_COLUMNS, read_hold};
 
 use crate::domain::{Balance, Changes, Hold};
+use beem_database::claims::effects::{Known, Settled};
 use beem_database::{Backend, Tx};
 use beem_fault::Result;
 use beem_ids::{HoldId, LedgerAccountId};
 use sea_orm::prelude::async_trait::async_trait;
+use std::collections::HashMap;
+
+/// What is known under the effect keys of a group, and the balances of its accounts.
+pub type Opened = (HashMap<String, Known>, Vec<Balance>);
 
 #[async_trait]
 pub trait Bulk: Send + Sync {
@@ -22,12 +27,15 @@ pub trait Bulk: Send + Sync {
     /// The holds that exist, locked likewise. To be called before [`Bulk::lock_balances`].
     async fn lock_holds(&self, tx: &Tx<'_>, ids: &[HoldId]) -> Result<Vec<Hold>>;
 
-    /// Writes everything that has changed.
+    /// What is remembered under these effect keys, without repeats, and the balances as [`Bulk::lock_balances`].
+    async fn open(&self, tx: &Tx<'_>, keys: &[&str], ids: &[LedgerAccountId]) -> Result<Opened>;
+
+    /// Writes everything that has changed, and what is to be remembered: see [`beem_database::claims::effects::remember`].
     ///
     /// # Errors
-    /// One that makes the transaction run again when a balance is no longer at the number it was read at; `internal` when
-    /// the database refuses what the domain has allowed.
-    async fn save(&self, tx: &Tx<'_>, changes: &Changes) -> Result<()>;
+    /// One that makes the transaction run again when a balance is no longer at the number it was read at, or an effect key
+    /// was taken meanwhile; `internal` when the database refuses what the domain has allowed.
+    async fn save(&self, tx: &Tx<'_>, changes: &Changes, settled: &[Settled<'_>]) -> Result<()>;
 }
 
 /// The one for this transaction's database.

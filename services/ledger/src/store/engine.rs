@@ -2,10 +2,11 @@
 //! a group of jobs each under its effect key, or one order inside a claim of its own.
 
 use super::bulk;
-use crate::domain::{Book, Changes, Order};
+use crate::domain::{Book, Entry, Hold, Order};
+use beem_clock::Moment;
 use beem_database::Tx;
 use beem_database::claims::Outcome;
-use beem_database::claims::effects::{self, Settled};
+use beem_database::claims::effects::Settled;
 use beem_fault::{Code, Fault, Result};
 use beem_ids::{HoldId, LedgerAccountId};
 use std::collections::{BTreeSet, HashMap};
@@ -30,9 +31,10 @@ pub struct Job {
 /// What the database says: then the whole transaction must be undone.
 pub async fn settle(tx: &Tx<'_>, jobs: &[Job]) -> Result<Vec<Outcome>> {
     let keys: BTreeSet<&str> = jobs.iter().map(|job| job.key.as_str()).collect();
-    let known = effects::known(tx, &keys.into_iter().collect::<Vec<_>>()).await?;
-    let orders = jobs.iter().filter(|job| !known.contains_key(&job.key)).map(|job| &job.order);
-    let mut book = open(tx, orders).await?;
+    let (holds, accounts) = lock_holds(tx, jobs.iter().map(|job| &job.order)).await?;
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let (known, balances) = bulk::of(tx).open(tx, &keys, &accounts).await?;
+    let mut book = Book::open(tx.clock().now(), balances, holds);
     let mut fresh: HashMap<&str, (&Job, Result<Vec<u8>>)> = HashMap::new();
     let mut outcomes = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -52,24 +54,35 @@ pub async fn settle(tx: &Tx<'_>, jobs: &[Job]) -> Result<Vec<Outcome>> {
         };
         outcomes.push(outcome);
     }
-    save(tx, book).await?;
     let settled: Vec<_> = fresh
         .iter()
         .map(|(key, (job, result))| Settled { key, fingerprint: job.fingerprint, result })
         .collect();
-    effects::remember(tx, &settled).await?;
+    // When all of them are repeats there is nothing to write.
+    if !settled.is_empty() {
+        bulk::of(tx).save(tx, &book.changes(), &settled).await?;
+    }
     Ok(outcomes)
 }
 
-/// One order inside a transaction that does more; the book tells what came of it. Refused, nothing is written.
+/// What an order entered, and when.
+pub struct Entered {
+    pub time: Moment,
+    pub entries: Vec<Entry>,
+}
+
+/// One order inside a transaction that does more. Refused, nothing is written.
 ///
 /// # Errors
 /// As [`Book::carry_out`], and what the database says.
-pub async fn carry_out(tx: &Tx<'_>, effect: &str, order: &Order) -> Result<Book> {
-    let mut book = open(tx, std::iter::once(order)).await?;
+pub async fn carry_out(tx: &Tx<'_>, effect: &str, order: &Order) -> Result<Entered> {
+    let (holds, accounts) = lock_holds(tx, std::iter::once(order)).await?;
+    let balances = bulk::of(tx).lock_balances(tx, &accounts).await?;
+    let mut book = Book::open(tx.clock().now(), balances, holds);
     book.carry_out(effect, order)?;
-    save(tx, book.clone()).await?;
-    Ok(book)
+    let (time, changes) = (book.time(), book.changes());
+    bulk::of(tx).save(tx, &changes, &[]).await?;
+    Ok(Entered { time, entries: changes.entries })
 }
 
 /// The same key once more among the same jobs: as if the first one had been there already.
@@ -82,24 +95,18 @@ fn repeated(first: &Job, job: &Job, result: &Result<Vec<u8>>) -> Outcome {
     }
 }
 
-/// Locks what the orders touch: holds first, then balances, each in the order of their ids.
-async fn open<'o>(tx: &Tx<'_>, orders: impl Iterator<Item = &'o Order> + Clone) -> Result<Book> {
-    let store = bulk::of(tx);
+/// Locks the holds that the orders end, which comes before locking balances, both in the order of their ids; and says which
+/// balances are to be locked.
+async fn lock_holds<'o>(
+    tx: &Tx<'_>,
+    orders: impl Iterator<Item = &'o Order> + Clone,
+) -> Result<(Vec<Hold>, Vec<LedgerAccountId>)> {
     let holds: BTreeSet<HoldId> = orders.clone().flat_map(Order::holds).collect();
     let holds = match holds.is_empty() {
         true => Vec::new(),
-        false => store.lock_holds(tx, &holds.into_iter().collect::<Vec<_>>()).await?,
+        false => bulk::of(tx).lock_holds(tx, &holds.into_iter().collect::<Vec<_>>()).await?,
     };
     let mut accounts: BTreeSet<LedgerAccountId> = orders.flat_map(Order::accounts).collect();
     accounts.extend(holds.iter().map(|hold| hold.new.account));
-    let balances = match accounts.is_empty() {
-        true => Vec::new(),
-        false => store.lock_balances(tx, &accounts.into_iter().collect::<Vec<_>>()).await?,
-    };
-    Ok(Book::open(tx.clock().now(), balances, holds))
-}
-
-async fn save(tx: &Tx<'_>, book: Book) -> Result<()> {
-    let changes = book.changes();
-    if changes == Changes::default() { Ok(()) } else { bulk::of(tx).save(tx, &changes).await }
+    Ok((holds, accounts.into_iter().collect()))
 }

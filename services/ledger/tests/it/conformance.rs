@@ -50,7 +50,7 @@ on_both_books!(
 );
 
 async fn save(db: &Database, changes: &Changes) -> Result<()> {
-    db.write(|tx| Box::pin(async move { bulk::of(tx).save(tx, changes).await })).await
+    db.write(|tx| Box::pin(async move { bulk::of(tx).save(tx, changes, &[]).await })).await
 }
 
 async fn holds(db: &Database, ids: &[HoldId]) -> Vec<Hold> {

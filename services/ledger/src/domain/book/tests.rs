@@ -370,6 +370,7 @@ proptest! {
             entries.extend(changes.entries);
             transfers.extend(changes.transfers);
         }
+        entries.sort_by_key(|entry| (entry.account, entry.sequence));
         let together = seen(&group);
         prop_assert_eq!(together.entries, entries);
         prop_assert_eq!(together.transfers, transfers);

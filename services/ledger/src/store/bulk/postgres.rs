@@ -2,43 +2,68 @@
 //! of a statement, and with it its plan, is always the same.
 
 use super::super::accounts::read_balance;
-use super::Bulk;
 use super::holds::{conflicting, read_hold};
+use super::{Bulk, Opened};
 use crate::domain::{Balance, Changes, Entry, Hold, Transfer, Updated};
+use beem_database::claims::effects::{Settled, part};
 use beem_database::{Sql as _, Tx, array};
 use beem_fault::Result;
 use beem_ids::{HoldId, LedgerAccountId};
 use beem_money::Amount;
 use sea_orm::Value;
 use sea_orm::prelude::async_trait::async_trait;
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 // Rows are locked as they leave the sort, so in the order of their ids (an id never changes: nothing can move meanwhile).
 const LOCK_BALANCES: &str = "
     SELECT ledger_account_id, owner, currency, total::text, reserved::text, floor::text, sequence, hash, time_ms
     FROM balances WHERE ledger_account_id = ANY($1::uuid[]) ORDER BY ledger_account_id FOR UPDATE";
+// Both in one round trip: rows of the one with nulls for the other. What is known is of before the locks; what another
+// process remembered while this waited for them is found by the insert.
+static OPEN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "WITH known AS ({}), locked AS ({})
+        SELECT effect_key, fingerprint, outcome, NULL::uuid AS ledger_account_id, NULL::uuid AS owner,
+            NULL::text AS currency, NULL::text AS total, NULL::text AS reserved, NULL::text AS floor,
+            NULL::bigint AS sequence, NULL::bytea AS hash, NULL::bigint AS time_ms
+        FROM known UNION ALL SELECT NULL, NULL, NULL, locked.* FROM locked",
+        part::KNOWN,
+        LOCK_BALANCES.replace("$1", "$2")
+    )
+});
 const LOCK_HOLDS: &str = "
     SELECT id, ledger_account_id, owner, currency, amount::text, reference, cause_type, cause_id, created_ms,
         created_sequence, expires_ms, state, posted::text, ended_ms, ended_sequence, effect_key
     FROM holds WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE";
 
-// One round trip for what every group writes. Its count is that of the balances, the last part.
-const POST: &str = "
-    WITH posted AS (
-        INSERT INTO transfers (id, debit_id, debit_sequence, credit_id, credit_sequence, currency, amount, kind,
-            reference, cause_type, cause_id, counter_currency, counter_amount, rate, time_ms, effect_key)
-        SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[], $7::numeric[],
-            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::numeric[], $14::text[], $15::bigint[],
-            $33::text[])),
+// One round trip for what every group writes: $1 to $4 what is remembered, then transfers, entries and balances. Its count
+// is that of the balances, the last part.
+static POST: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "WITH remembered AS ({}),
+    posted AS (
+        INSERT INTO transfers (id, effect_key, debit_id, debit_sequence, credit_id, credit_sequence, currency, amount,
+            kind, reference, cause_type, cause_id, counter_currency, counter_amount, rate, time_ms)
+        SELECT * FROM UNNEST(
+            $5::uuid[], $6::text[], $7::uuid[], $8::bigint[], $9::uuid[], $10::bigint[], $11::text[], $12::numeric[],
+            $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::numeric[], $19::text[],
+            $20::bigint[])),
     entered AS (
         INSERT INTO entries (ledger_account_id, time_ms, sequence, kind, subject_id, amount, reserved_change, total,
             reserved, hash)
-        SELECT * FROM UNNEST($16::uuid[], $17::bigint[], $18::bigint[], $19::text[], $20::uuid[], $21::numeric[],
-            $22::numeric[], $23::numeric[], $24::numeric[], $25::bytea[]))
+        SELECT * FROM UNNEST(
+            $21::uuid[], $22::bigint[], $23::bigint[], $24::text[], $25::uuid[], $26::numeric[], $27::numeric[],
+            $28::numeric[], $29::numeric[], $30::bytea[]))
     UPDATE balances b SET total = u.total, reserved = u.reserved, sequence = u.sequence, hash = u.hash, time_ms = u.time_ms
-    FROM UNNEST($26::uuid[], $27::bigint[], $28::numeric[], $29::numeric[], $30::bigint[], $31::bytea[], $32::bigint[])
+    FROM UNNEST(
+        $31::uuid[], $32::bigint[], $33::numeric[], $34::numeric[], $35::bigint[], $36::bytea[], $37::bigint[])
         AS u (id, was, total, reserved, sequence, hash, time_ms)
-    WHERE b.ledger_account_id = u.id AND b.sequence = u.was";
+    WHERE b.ledger_account_id = u.id AND b.sequence = u.was",
+        part::REMEMBER
+    )
+});
 
 const PLACE: &str = "
     INSERT INTO holds (id, ledger_account_id, owner, currency, amount, reference, cause_type, cause_id, created_ms,
@@ -66,19 +91,31 @@ impl Bulk for Postgres {
         rows.iter().map(read_hold).collect()
     }
 
-    async fn save(&self, tx: &Tx<'_>, changes: &Changes) -> Result<()> {
+    async fn open(&self, tx: &Tx<'_>, keys: &[&str], ids: &[LedgerAccountId]) -> Result<Opened> {
+        let rows = tx.rows(&OPEN, vec![part::keys(keys)?, array::uuids(ids.iter().map(|id| id.0))]).await?;
+        let (mut known, mut balances) = (HashMap::new(), Vec::with_capacity(ids.len()));
+        for row in &rows {
+            match part::known(tx, row)? {
+                Some((key, what)) => drop(known.insert(key, what)),
+                None => balances.push(read_balance(row)?),
+            }
+        }
+        Ok((known, balances))
+    }
+
+    async fn save(&self, tx: &Tx<'_>, changes: &Changes, settled: &[Settled<'_>]) -> Result<()> {
         if !changes.placed.is_empty() {
             tx.run(PLACE, placed(&changes.placed)).await?;
         }
         if !changes.ended.is_empty() {
             conflicting("hold", tx.run(END, ended(&changes.ended)).await?, changes.ended.len())?;
         }
-        let mut values = Vec::with_capacity(33);
+        let mut values = part::remembered(tx, settled)?;
         transfers(&mut values, &changes.transfers);
         entries(&mut values, &changes.entries);
         balances(&mut values, &changes.balances);
-        values.push(array::texts(changes.transfers.iter().map(|row| row.effect.as_str())));
-        conflicting("balance", tx.run(POST, values).await?, changes.balances.len())
+        let updated = tx.run(&POST, values).await.map_err(part::failed)?;
+        conflicting("balance", updated, changes.balances.len())
     }
 }
 
@@ -86,6 +123,7 @@ fn transfers(values: &mut Vec<Value>, rows: &[Transfer]) {
     let counters = || rows.iter().map(|row| row.new.counterpart.as_ref());
     values.extend([
         array::uuids(rows.iter().map(|row| row.new.id.0)),
+        array::texts(rows.iter().map(|row| row.effect.as_str())),
         array::uuids(rows.iter().map(|row| row.new.debit.0)),
         array::longs(rows.iter().map(|row| row.debit_sequence)),
         array::uuids(rows.iter().map(|row| row.new.credit.0)),

@@ -3,10 +3,11 @@
 //! a lock: a writing transaction is the only one there is.
 
 use super::super::accounts::{BALANCE_COLUMNS, id_list, read_balance};
-use super::Bulk;
 use super::holds::{HOLD_COLUMNS, conflicting, read_hold};
+use super::{Bulk, Opened};
 use crate::domain::{Balance, Changes, Entry, Hash, Hold, Transfer, Updated};
 use beem_clock::Moment;
+use beem_database::claims::effects::{self, Settled};
 use beem_database::{Sql as _, Tx};
 use beem_fault::{Fault, Result};
 use beem_ids::{HoldId, LedgerAccountId};
@@ -69,7 +70,12 @@ impl Bulk for Sqlite {
         rows.iter().map(read_hold).collect()
     }
 
-    async fn save(&self, tx: &Tx<'_>, changes: &Changes) -> Result<()> {
+    async fn open(&self, tx: &Tx<'_>, keys: &[&str], ids: &[LedgerAccountId]) -> Result<Opened> {
+        Ok((effects::known(tx, keys).await?, self.lock_balances(tx, ids).await?))
+    }
+
+    async fn save(&self, tx: &Tx<'_>, changes: &Changes, settled: &[Settled<'_>]) -> Result<()> {
+        effects::remember(tx, settled).await?;
         if !changes.placed.is_empty() {
             tx.run(PLACE, json(changes.placed.iter().map(placed))?).await?;
         }
@@ -79,6 +85,9 @@ impl Bulk for Sqlite {
         }
         if !changes.transfers.is_empty() {
             tx.run(POST, json(changes.transfers.iter().map(transfer))?).await?;
+        }
+        if changes.balances.is_empty() {
+            return Ok(());
         }
         tx.run(ENTER, json(changes.entries.iter().map(entry))?).await?;
         let updated = tx.run(UPDATE, json(changes.balances.iter().map(balance))?).await?;
