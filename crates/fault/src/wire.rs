@@ -1,7 +1,7 @@
 //! A fault as a gRPC status and back. The reason travels in `google.rpc.ErrorInfo`, fields in `BadRequest` (a field's
 //! own code in its `reason`-less description, as `code: text`), the wait in `RetryInfo`.
 
-use crate::{Code, Fault, FieldFault};
+use crate::{Code, Fault, FieldFault, Kind};
 use std::collections::HashMap;
 use std::time::Duration;
 use tonic::Status;
@@ -11,13 +11,24 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 pub const DOMAIN: &str = "beem.dev";
 
 impl From<Fault> for Status {
-    /// The source ends here, so here it is logged, once: what is our fault as an error, a part that is away as a warning.
+    /// The source ends here, so here it is logged, once: what is our fault as an error, what could not be done now as a
+    /// warning.
     fn from(fault: Fault) -> Self {
-        match fault.code {
-            Code::Internal => tracing::error!(reason = ?fault, "an internal fault is answered"),
-            Code::Unavailable => tracing::warn!(reason = ?fault, "a part of the system is away"),
-            Code::RateUnavailable => tracing::warn!(reason = ?fault, "there is no current rate"),
-            _ => {}
+        match fault.kind() {
+            Kind::Internal => tracing::error!(reason = ?fault, "an internal fault is answered"),
+            Kind::Unavailable | Kind::Deadline => {
+                tracing::warn!(reason = ?fault, "a call could not be served now")
+            }
+            Kind::Invalid
+            | Kind::Unauthenticated
+            | Kind::Forbidden
+            | Kind::NotFound
+            | Kind::Method
+            | Kind::Conflict
+            | Kind::TooLarge
+            | Kind::Edge
+            | Kind::Rule
+            | Kind::Limit => tracing::debug!(%fault, "a call is refused"),
         }
         let mut details = ErrorDetails::new();
         details.set_error_info(fault.code.as_str(), DOMAIN, HashMap::new());

@@ -1,5 +1,6 @@
 //! What every service is served with: the [`Guard`] before its handlers (trace, caller, access rule, deadline, limits,
-//! panics), the gRPC listener, health and reflection, the admin port, and supervised background tasks. A handler behind a
+//! panics), what its handlers give back, the gRPC listener, health and reflection, the admin port, and supervised background
+//! tasks. A handler behind a
 //! guard runs only for a proven caller that its RPC's access rule lets through, embedded and clustered alike.
 
 mod admin;
@@ -14,7 +15,7 @@ mod tasks;
 pub use admin::{Admin, serve_admin};
 pub use guard::{Guard, GuardSettings, MAX_REQUEST_BYTES, guarded};
 pub use purge::{PURGE_BATCH, purge};
-pub use reply::{Reply, answered, refused, reply};
+pub use reply::{Reply, answered, reply};
 pub use serve::{ServeError, TlsListener, serve_grpc};
 pub use tasks::{Task, Tasks, spawn, task};
 

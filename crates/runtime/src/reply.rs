@@ -1,8 +1,7 @@
-//! What a handler gives back: an answer, or the fault it ended with. The one place where a fault leaves a service, and so
-//! where a failure is logged.
+//! What a handler gives back: an answer, or the fault it ended with.
 
 use beem_caller::metadata;
-use beem_fault::{Fault, Kind};
+use beem_fault::Fault;
 use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Response, Status};
@@ -13,9 +12,9 @@ pub type Reply<T> = Result<Response<T>, Status>;
 /// Of what this call computes.
 ///
 /// # Errors
-/// The fault, logged if it is a failure.
+/// The fault.
 pub async fn reply<T>(work: impl Future<Output = Result<T, Fault>> + Send) -> Reply<T> {
-    work.await.map(Response::new).map_err(refused)
+    work.await.map(Response::new).map_err(Status::from)
 }
 
 /// Of an encoded answer under a key, marked when it is an earlier one.
@@ -24,7 +23,7 @@ pub async fn reply<T>(work: impl Future<Output = Result<T, Fault>> + Send) -> Re
 /// The fault, marked likewise; `internal` for bytes that are no such message.
 pub fn answered<T: Message + Default>(result: Result<Vec<u8>, Fault>, replayed: bool) -> Reply<T> {
     let answer = result.and_then(|bytes| T::decode(bytes.as_slice()).map_err(Fault::internal));
-    let mut reply = answer.map(Response::new).map_err(refused);
+    let mut reply = answer.map(Response::new).map_err(Status::from);
     if replayed {
         let marks = match &mut reply {
             Ok(response) => response.metadata_mut(),
@@ -33,26 +32,6 @@ pub fn answered<T: Message + Default>(result: Result<Vec<u8>, Fault>, replayed: 
         marks.insert(metadata::REPLAYED, MetadataValue::from_static("true"));
     }
     reply
-}
-
-/// A fault as it leaves the service.
-#[must_use]
-pub fn refused(fault: Fault) -> Status {
-    match fault.kind() {
-        Kind::Internal => tracing::error!(?fault, "a call failed"),
-        Kind::Unavailable | Kind::Deadline => tracing::warn!(?fault, "a call could not be served now"),
-        Kind::Invalid
-        | Kind::Unauthenticated
-        | Kind::Forbidden
-        | Kind::NotFound
-        | Kind::Method
-        | Kind::Conflict
-        | Kind::TooLarge
-        | Kind::Edge
-        | Kind::Rule
-        | Kind::Limit => tracing::debug!(%fault, "a call was refused"),
-    }
-    fault.into()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use beem_proto::authz::v1 as wire;
 use beem_proto::authz::v1::audit_server::AuditServer;
 use beem_proto::authz::v1::roles_server::RolesServer;
 use beem_proto::authz::v1::standings_server::{Standings, StandingsServer};
-use beem_runtime::{Reply, deadline, refused, reply};
+use beem_runtime::{Reply, deadline, reply};
 use convert::{
     change, effect_key, holders_page, id, kind, new_standing, one_role, or_installation, policy, principals,
     roles,
@@ -209,6 +209,6 @@ fn write<T: Message>(rpc: &'static str, request: &Request<T>, key: &str) -> Resu
 async fn answered<T: Message + Default>(work: impl Future<Output = Result<Outcome>> + Send) -> Reply<T> {
     match work.await {
         Ok(outcome) => beem_runtime::answered(outcome.result, outcome.replayed),
-        Err(fault) => Err(refused(fault)),
+        Err(fault) => Err(fault.into()),
     }
 }

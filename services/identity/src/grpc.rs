@@ -9,7 +9,7 @@ use crate::operations::{
 };
 use beem_database::claims::Outcome;
 use beem_proto::identity::v1 as wire;
-use beem_runtime::{Reply, refused, reply};
+use beem_runtime::{Reply, reply};
 use prost::Message;
 use tonic::{Request, Response};
 
@@ -24,8 +24,8 @@ impl Grpc {
         rpc: &'static str,
         request: Request<Q>,
     ) -> Reply<A> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         let bytes = request.get_ref().encode_to_vec();
         answered(self.0.write(rpc, actor, &bytes).await)
     }
@@ -42,8 +42,8 @@ impl wire::clients_server::Clients for Grpc {
         &self,
         request: Request<wire::ListClientsRequest>,
     ) -> Reply<wire::ListClientsResponse> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         reply(self.0.list_clients(actor, request.get_ref())).await
     }
 
@@ -53,8 +53,8 @@ impl wire::clients_server::Clients for Grpc {
     }
 
     async fn get_client(&self, request: Request<wire::GetClientRequest>) -> Reply<wire::Client> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         reply(self.0.get_client(actor, request.get_ref())).await
     }
 
@@ -75,8 +75,8 @@ impl wire::clients_server::Clients for Grpc {
 #[tonic::async_trait]
 impl wire::accounts_server::Accounts for Grpc {
     async fn get_account(&self, request: Request<wire::GetAccountRequest>) -> Reply<wire::Account> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         reply(self.0.get_account(actor)).await
     }
 
@@ -89,15 +89,15 @@ impl wire::accounts_server::Accounts for Grpc {
 #[tonic::async_trait]
 impl wire::profiles_server::Profiles for Grpc {
     async fn get_profile(&self, request: Request<wire::GetProfileRequest>) -> Reply<wire::Profile> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         reply(self.0.get_profile(actor)).await
     }
 
     async fn update_profile(&self, mut request: Request<wire::UpdateProfileRequest>) -> Reply<wire::Profile> {
         convert::sort_mask(&mut request.get_mut().present);
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         answered(self.0.update_profile(actor, &request.get_ref().encode_to_vec()).await)
     }
 }

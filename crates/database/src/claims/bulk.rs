@@ -25,11 +25,11 @@ const KNOWN_SQLITE: &str = "
 
 // In the order of the keys' bytes, so that two of these wait for one another in one direction only. The setting holds for
 // the rest of the transaction and costs no round trip of its own here: all rows are sorted, and it is read, before the first
-// is inserted.
+// is inserted. Without a row it is left as it is.
 const REMEMBER_POSTGRES: &str = r#"
     INSERT INTO effects (effect_key, fingerprint, outcome, created_ms)
     SELECT effect_key, fingerprint, outcome, $4
-    FROM (SELECT set_config('lock_timeout', '2s', true)) AS patience,
+    FROM (SELECT set_config('lock_timeout', '2s', true) WHERE cardinality($1::text[]) > 0) AS patience,
         UNNEST($1::text[], $2::bytea[], $3::bytea[]) AS settled (effect_key, fingerprint, outcome)
     ORDER BY effect_key COLLATE "C""#;
 // One text whatever their number; JSON has no bytes, so they go as hexadecimal digits.

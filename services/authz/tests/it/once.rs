@@ -2,6 +2,7 @@
 
 use crate::on_both_shapes;
 use crate::rig::{Place, Rig, Shape, cache, code, replayed, set, told, until};
+use beem_caller::metadata;
 use beem_clock::{Clock, Moment};
 use beem_fault::Code;
 use beem_proto::authz::v1::{
@@ -82,10 +83,14 @@ async fn row_6_a_refusal_is_remembered(rig: Rig) {
         actor_principal_id: giver.to_string(),
         ..rig.creation(rig.new_id(), set([HookViewer]))
     };
-    let first = told(rig.standings().create_standing(create.clone()).await).unwrap_err();
+    let first = rig.standings().create_standing(create.clone()).await.unwrap_err();
+    assert!(first.metadata().get(metadata::REPLAYED).is_none());
+    let first = told::<()>(Err(first)).unwrap_err();
     let roles = Some(set([ClientOperator, HookViewer]).bits());
     rig.apply(PrepareChangeRequest { roles, ..rig.change("g", giver, admin) }).await;
-    let again = told(rig.standings().create_standing(create.clone()).await).unwrap_err();
+    let again = rig.standings().create_standing(create.clone()).await.unwrap_err();
+    assert!(again.metadata().get(metadata::REPLAYED).is_some());
+    let again = told::<()>(Err(again)).unwrap_err();
     assert_eq!((first.code, &first.detail), (again.code, &again.detail));
     let anew = CreateStandingRequest { effect_key: "anew".into(), ..create };
     assert!(rig.standings().create_standing(anew).await.is_ok());

@@ -4,14 +4,14 @@ use super::{Grpc, answered};
 use crate::operations::{CHANGE_PASSWORD, RENEW_SECOND_FACTOR};
 use beem_caller::Visitor;
 use beem_proto::identity::v1 as wire;
-use beem_runtime::{Reply, refused, reply};
+use beem_runtime::{Reply, reply};
 use prost::Message as _;
 use tonic::{Request, Status};
 
 /// Who calls a public method.
 fn visitor<T>(request: &Request<T>) -> Result<Visitor, Status> {
-    let caller = beem_runtime::caller(request).map_err(refused)?;
-    caller.visitor().cloned().map_err(refused)
+    let caller = beem_runtime::caller(request)?;
+    caller.visitor().cloned().map_err(Status::from)
 }
 
 #[tonic::async_trait]
@@ -64,8 +64,8 @@ impl wire::sessions_server::Sessions for Grpc {
         &self,
         request: Request<wire::ListSessionsRequest>,
     ) -> Reply<wire::ListSessionsResponse> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         reply(self.0.list_sessions(actor, request.get_ref())).await
     }
 
@@ -73,14 +73,14 @@ impl wire::sessions_server::Sessions for Grpc {
         &self,
         request: Request<wire::EndCurrentSessionRequest>,
     ) -> Reply<wire::Session> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         answered(self.0.end_current_session(actor, &request.get_ref().encode_to_vec()).await)
     }
 
     async fn end_session(&self, request: Request<wire::EndSessionRequest>) -> Reply<wire::Session> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         answered(self.0.end_session(actor, &request.get_ref().encode_to_vec()).await)
     }
 

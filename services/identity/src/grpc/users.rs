@@ -3,14 +3,14 @@
 use super::{Grpc, convert};
 use crate::operations::{CREATE_USER, DELETE_USER, RESEND_INVITATION, RESET_SECOND_FACTOR, UPDATE_USER};
 use beem_proto::identity::v1 as wire;
-use beem_runtime::{Reply, refused, reply};
+use beem_runtime::{Reply, reply};
 use tonic::Request;
 
 #[tonic::async_trait]
 impl wire::users_server::Users for Grpc {
     async fn list_users(&self, request: Request<wire::ListUsersRequest>) -> Reply<wire::ListUsersResponse> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         reply(self.0.list_users(actor, request.get_ref())).await
     }
 
@@ -20,8 +20,8 @@ impl wire::users_server::Users for Grpc {
     }
 
     async fn get_user(&self, request: Request<wire::GetUserRequest>) -> Reply<wire::User> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
-        let actor = caller.actor().map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
+        let actor = caller.actor()?;
         reply(self.0.get_user(actor, request.get_ref())).await
     }
 

@@ -3,7 +3,7 @@
 use super::{Grpc, answered};
 use beem_proto::ledger::v1 as wire;
 use beem_proto::ledger::v1::postings_server::Postings;
-use beem_runtime::{Reply, refused, reply};
+use beem_runtime::{Reply, reply};
 use tonic::Request;
 
 #[tonic::async_trait]
@@ -12,7 +12,7 @@ impl Postings for Grpc {
         &self,
         request: Request<wire::PostBatchesRequest>,
     ) -> Reply<wire::PostBatchesResponse> {
-        let caller = beem_runtime::caller(&request).map_err(refused)?;
+        let caller = beem_runtime::caller(&request)?;
         reply(self.0.post_batches(&caller.service, request.get_ref())).await
     }
 

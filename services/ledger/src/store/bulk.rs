@@ -34,7 +34,8 @@ pub trait Bulk: Send + Sync {
     ///
     /// # Errors
     /// One that makes the transaction run again when a balance is no longer at the number it was read at, or an effect key
-    /// was taken meanwhile; `internal` when the database refuses what the domain has allowed.
+    /// was taken meanwhile; `unavailable` when another transaction holds a key and does not let go of it; `internal` when the
+    /// database refuses what the domain has allowed.
     async fn save(&self, tx: &Tx<'_>, changes: &Changes, settled: &[Settled<'_>]) -> Result<()>;
 }
 

@@ -25,7 +25,7 @@ pub struct Job {
 
 /// Carries the jobs out in their order and remembers each answer and refusal; those that were settled before get their
 /// first one. What the book does not carry out touches nobody else; if it is no refusal, nothing is remembered of it. The
-/// same key twice among them is carried out once.
+/// same key twice among them is carried out once. What a repeat touches is locked, too: it is known for one only afterwards.
 ///
 /// # Errors
 /// What the database says: then the whole transaction must be undone.

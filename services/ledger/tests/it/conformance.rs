@@ -5,14 +5,15 @@ pub mod books;
 mod opening;
 
 use beem_clock::{Entropy, Moment};
+use beem_database::claims::effects::Settled;
 use beem_database::{Database, ErrorKind, Sql as _, kind_of};
-use beem_fault::{Code, Result};
+use beem_fault::{Code, Fault, Result};
 use beem_ids::{HoldId, LedgerAccountId, TransferId};
 use beem_ledger::domain::{
     Balance, Book, Changes, Counterpart, Entry, EntryKind, Hold, HoldEnd, HoldState, Kind, NewTransfer,
     Order, Step, Subject, Transfer,
 };
-use beem_ledger::store::{accounts, bulk};
+use beem_ledger::store::{accounts, bulk, engine};
 use beem_money::{Amount, CurrencyCode, Rate};
 use books::{
     Base, Books, account_id, amount, balance, balances, carry_out, conserved, draw_transfer, fund, hold,
@@ -47,6 +48,7 @@ on_both_books!(
     a_hold_ends_once_whoever_saves_it,
     what_the_domain_refuses_leaves_no_row,
     a_refused_order_does_not_use_up_a_transfer,
+    what_is_known_comes_with_the_balances,
 );
 
 async fn save(db: &Database, changes: &Changes) -> Result<()> {
@@ -320,4 +322,60 @@ async fn a_refused_order_does_not_use_up_a_transfer(books: Books) {
     fund(&db, owner, wallet, 5).await;
     assert_eq!(carry_out(&db, &order).await.unwrap_err().code, Code::Internal);
     assert_eq!(balance(&db, wallet).await.total, amount(5));
+}
+
+async fn what_is_known_comes_with_the_balances(books: Books) {
+    let db = books.sandbox().await;
+    let owner = account_id();
+    let (wallet, nobody) = (open_wallet(&db, owner, usd()).await, LedgerAccountId(draw_transfer().0));
+    fund(&db, owner, wallet, 9).await;
+    let refusal = Err(Fault::not_found("wallet"));
+    let settled = ["refused", "done"].into_iter().zip([refusal, Ok(b"answer".to_vec())]).collect::<Vec<_>>();
+    let settled: Vec<_> =
+        settled.iter().map(|(key, result)| Settled { key, fingerprint: [1; 32], result }).collect();
+    let settled = &settled;
+    db.write(|tx| Box::pin(async move { bulk::of(tx).save(tx, &Changes::default(), settled).await }))
+        .await
+        .unwrap();
+
+    let mut ids = vec![wallet, source(), nobody];
+    ids.sort_unstable();
+    let ids = &ids;
+    let open = |keys: &'static [&'static str], ids: &'static [LedgerAccountId]| {
+        let db = db.clone();
+        async move { db.write(|tx| Box::pin(bulk::of(tx).open(tx, keys, ids))).await.unwrap() }
+    };
+    let ids: &'static [LedgerAccountId] = ids.clone().leak();
+    let (known, mut opened) = open(&["done", "free", "refused"], ids).await;
+    opened.sort_by_key(|balance| balance.account);
+    assert_eq!(opened, balances(&db, &[wallet, source()]).await);
+    assert_eq!(known.len(), 2);
+    let done = known["done"].answer([1; 32]);
+    assert_eq!((done.result.unwrap(), done.replayed), (b"answer".to_vec(), true));
+    let refused = known["refused"].answer([1; 32]);
+    assert_eq!((refused.result.unwrap_err().code, refused.replayed), (Code::NotFound, true));
+    assert_eq!(known["done"].answer([2; 32]).result.unwrap_err().code, Code::IdempotencyKeyReused);
+
+    let (known, opened) = open(&[], ids).await;
+    assert_eq!((known.len(), opened.len()), (0, 2));
+    let (known, opened) = open(&["done"], &[]).await;
+    assert_eq!((known.len(), opened.len()), (1, 0));
+}
+
+/// How long it waits for locks is the caller's to say; only what is remembered has a patience of its own. SQLite has none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_without_keys_leaves_the_patience_of_its_transaction() {
+    let db = Books::new(Base::Postgres).sandbox().await;
+    let owner = account_id();
+    let wallet = open_wallet(&db, owner, usd()).await;
+    let order = &Order { owner, steps: vec![Step::Transfer(transfer(source(), wallet, 1))] };
+    let patience = db.write(|tx| {
+        Box::pin(async move {
+            tx.run("SELECT set_config('lock_timeout', '9s', true)", vec![]).await?;
+            engine::carry_out(tx, "test", order).await?;
+            let row = tx.row("SELECT current_setting('lock_timeout') AS patience", vec![]).await?;
+            accounts::text(&row.unwrap(), "patience")
+        })
+    });
+    assert_eq!(patience.await.unwrap(), "9s");
 }

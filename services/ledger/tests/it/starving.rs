@@ -142,3 +142,31 @@ async fn a_group_that_lost_every_dispute_is_handed_in_once_more() {
     assert_eq!(rig.balance(&wallet).await[0], "8.00");
     rig.assert_books().await;
 }
+
+/// Both looked the key up before either had it, and waited for the same wallet: whoever comes second finds the key taken when
+/// it writes, undoes everything, and gives the first one's outcome.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_04_a_key_that_two_processes_carry_out_at_once_is_one_effect() {
+    let rig = Rig::start(Base::Postgres).await;
+    let (other, watcher) = (rig.another().await, rig.another().await);
+    let wallet = rig.funded("USD", "10.00").await;
+    for (key, amount, refused, left) in
+        [("a", "4.00", "", "6.00"), ("b", "7.00", "insufficient-funds", "6.00")]
+    {
+        let row = format!("SELECT 1 FROM balances WHERE ledger_account_id = '{wallet}' FOR UPDATE");
+        let locked = watcher.holding(row).await;
+        let batch = rig.batch(key, vec![transfer(wallet_side(&wallet), system("FEES"), "USD", amount)]);
+        let asked = wire::PostBatchesRequest { batches: vec![batch] };
+        let (one, two, ()) =
+            tokio::join!(rig.post_batches(asked.clone()), other.post_batches(asked), async {
+                stuck(&watcher, 2).await;
+                locked.let_go().await;
+            });
+        let (one, two) = (one.unwrap().body.outcomes.remove(0), two.unwrap().body.outcomes.remove(0));
+        assert_eq!((one.refused.as_str(), two.refused.as_str()), (refused, refused));
+        assert_eq!(one.transfer_ids, two.transfer_ids);
+        assert_ne!(one.replayed, two.replayed, "one of them was first");
+        assert_eq!(rig.balance(&wallet).await[0], left);
+    }
+    rig.assert_books().await;
+}
