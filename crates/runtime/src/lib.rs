@@ -1,7 +1,7 @@
 //! What every service is served with: the [`Guard`] before its handlers (trace, caller, access rule, deadline, limits,
 //! panics), what its handlers give back, the gRPC listener, health and reflection, the admin port, and supervised background
-//! tasks. A handler behind a
-//! guard runs only for a proven caller that its RPC's access rule lets through, embedded and clustered alike.
+//! tasks. A handler behind a guard runs only for a proven caller that its RPC's access rule lets through, embedded and
+//! clustered alike.
 
 mod admin;
 mod answer;

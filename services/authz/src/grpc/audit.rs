@@ -12,12 +12,12 @@ use beem_ids::AccountId;
 use beem_proto::authz::v1 as wire;
 use beem_proto::authz::v1::audit_server::Audit;
 use beem_proto::to_timestamp;
-use beem_runtime::{Reply, caller, reply};
+use beem_runtime::caller;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value};
 use serde_json::Value as Json;
 use std::sync::Arc;
-use tonic::Request;
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 /// Rows in one push at most.
@@ -43,78 +43,66 @@ impl Audit for Trail {
     async fn list_audit_events(
         &self,
         request: Request<wire::ListAuditEventsRequest>,
-    ) -> Reply<wire::ListAuditEventsResponse> {
-        reply(async {
-            let account = caller(&request)?.actor()?.account;
-            let request = request.get_ref();
-            let asked = asked(request)?;
-            let page = page(request, account, &asked)?;
-            let (events, next_page_token) =
-                operations::list_audit_events(&self.authz, account, &asked, &page).await?;
-            let content = events.into_iter().map(event).collect();
-            Ok(wire::ListAuditEventsResponse { content, next_page_token })
-        })
-        .await
+    ) -> Result<Response<wire::ListAuditEventsResponse>, Status> {
+        let account = caller(&request)?.actor()?.account;
+        let request = request.get_ref();
+        let asked = asked(request)?;
+        let page = page(request, account, &asked)?;
+        let (events, next_page_token) =
+            operations::list_audit_events(&self.authz, account, &asked, &page).await?;
+        let content = events.into_iter().map(event).collect();
+        Ok(Response::new(wire::ListAuditEventsResponse { content, next_page_token }))
     }
 
     async fn push_audit_rows(
         &self,
         request: Request<wire::PushAuditRowsRequest>,
-    ) -> Reply<wire::PushAuditRowsResponse> {
-        reply(async {
-            let rows = request.into_inner().rows;
-            if rows.len() > MOST_ROWS {
-                return Err(Fault::field("rows", format!("at most {MOST_ROWS}")));
-            }
-            let rows = rows.into_iter().enumerate().map(|(n, row)| entry(&format!("rows[{n}]"), row));
-            operations::push_audit_rows(&self.authz, &rows.collect::<Result<Vec<_>>>()?).await?;
-            Ok(wire::PushAuditRowsResponse {})
-        })
-        .await
+    ) -> Result<Response<wire::PushAuditRowsResponse>, Status> {
+        let rows = request.into_inner().rows;
+        if rows.len() > MOST_ROWS {
+            return Err(Fault::field("rows", format!("at most {MOST_ROWS}")).into());
+        }
+        let rows = rows.into_iter().enumerate().map(|(n, row)| entry(&format!("rows[{n}]"), row));
+        operations::push_audit_rows(&self.authz, &rows.collect::<Result<Vec<_>>>()?).await?;
+        Ok(Response::new(wire::PushAuditRowsResponse {}))
     }
 
     async fn report_refusals(
         &self,
         request: Request<wire::ReportRefusalsRequest>,
-    ) -> Reply<wire::ReportRefusalsResponse> {
-        reply(async {
-            let request = request.get_ref();
-            let report = uuid("reportId", &request.report_id)?;
-            operations::report_refusals(&self.authz, report, &counts(&request.counts)?).await?;
-            Ok(wire::ReportRefusalsResponse {})
-        })
-        .await
+    ) -> Result<Response<wire::ReportRefusalsResponse>, Status> {
+        let request = request.get_ref();
+        let report = uuid("reportId", &request.report_id)?;
+        operations::report_refusals(&self.authz, report, &counts(&request.counts)?).await?;
+        Ok(Response::new(wire::ReportRefusalsResponse {}))
     }
 
     async fn list_audit_heads(
         &self,
         request: Request<wire::ListAuditHeadsRequest>,
-    ) -> Reply<wire::ListAuditHeadsResponse> {
-        reply(async {
-            let request = request.get_ref();
-            let max = match request.max {
-                0 => MOST_HEADS,
-                1..=MOST_HEADS => request.max,
-                _ => return Err(Fault::field("max", format!("at most {MOST_HEADS}"))),
-            };
-            let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
-            let after = token.map(|token| uuid("pageToken", token)).transpose()?;
-            let mut found = operations::list_audit_heads(&self.authz, after, max.saturating_add(1)).await?;
-            let more = found.len() > usize::try_from(max).unwrap_or(usize::MAX);
-            found.truncate(usize::try_from(max).unwrap_or(usize::MAX));
-            let last = found.last().filter(|_| more);
-            let next_page_token = last.map(|head| head.account.to_string()).unwrap_or_default();
-            let heads = found.iter().map(heads::to_wire).collect();
-            Ok(wire::ListAuditHeadsResponse { heads, next_page_token })
-        })
-        .await
+    ) -> Result<Response<wire::ListAuditHeadsResponse>, Status> {
+        let request = request.get_ref();
+        let max = match request.max {
+            0 => MOST_HEADS,
+            1..=MOST_HEADS => request.max,
+            _ => return Err(Fault::field("max", format!("at most {MOST_HEADS}")).into()),
+        };
+        let token = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
+        let after = token.map(|token| uuid("pageToken", token)).transpose()?;
+        let mut found = operations::list_audit_heads(&self.authz, after, max.saturating_add(1)).await?;
+        let more = found.len() > usize::try_from(max).unwrap_or(usize::MAX);
+        found.truncate(usize::try_from(max).unwrap_or(usize::MAX));
+        let last = found.last().filter(|_| more);
+        let next_page_token = last.map(|head| head.account.to_string()).unwrap_or_default();
+        let heads = found.iter().map(heads::to_wire).collect();
+        Ok(Response::new(wire::ListAuditHeadsResponse { heads, next_page_token }))
     }
 
     async fn verify_audit(
         &self,
         request: Request<wire::VerifyAuditRequest>,
-    ) -> Reply<wire::VerifyAuditResponse> {
-        reply(self.verifier.page(request.get_ref())).await
+    ) -> Result<Response<wire::VerifyAuditResponse>, Status> {
+        Ok(Response::new(self.verifier.page(request.get_ref()).await?))
     }
 }
 
