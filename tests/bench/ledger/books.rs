@@ -187,9 +187,9 @@ fn history(first: u64, last: u64) -> [String; 4] {
     };
     [
         format!(
-            "{moves} INSERT INTO transfers (id, debit_id, debit_sequence, credit_id, credit_sequence, currency, amount, kind,
+            "{moves} INSERT INTO transfers (id, effect_key, debit_id, debit_sequence, credit_id, credit_sequence, currency, amount, kind,
                 reference, cause_type, cause_id, counter_currency, counter_amount, rate, time_ms)
-             SELECT id, debit_id, debit_base + 2 * r + debit_step, credit_id, credit_base + 2 * r + credit_step, '{CURRENCY}',
+             SELECT id, 'history:' || number, debit_id, debit_base + 2 * r + debit_step, credit_id, credit_base + 2 * r + credit_step, '{CURRENCY}',
                 1, 'PAYMENT_IN', 'bench', 'payment', 'history-' || number, NULL, NULL, NULL, ms
              FROM s ORDER BY number"
         ),
