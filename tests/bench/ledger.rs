@@ -18,7 +18,8 @@ use options::{Options, Part};
 use orders::{Orders, Size, Spread};
 use pgbench::Pgbench;
 use server::{Kept, Ledger, Settings};
-use table::{Range, Row, table};
+pub use table::Range;
+use table::{Row, table};
 
 /// Transfers a second for each of pgbench's transactions, at least.
 const GOAL_100: f64 = 4.0;

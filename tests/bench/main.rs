@@ -8,6 +8,7 @@ mod distribution;
 mod enumeration;
 mod gateway;
 mod grpc_load;
+mod hooks;
 mod http_load;
 mod identity;
 mod installation;
@@ -26,12 +27,14 @@ cargo xtask bench NAME
   identity   whether times tell which addresses exist; what 100,000 users and clients cost beside 100 (both: or one of
              `identity enumeration`, `identity scale`)
   ledger     transfers a second beside pgbench on the same PostgreSQL, on SQLite, and with ten million entries
+  hooks      deliveries a second to 1, 10 and 100 receivers beside a bare loop, from commit to first attempt, one receiver dead
 
 gateway: BEEM_BENCH_ROUNDS (5) and BEEM_BENCH_ROUND_MS (2000): how often and how long everything is measured in turn
 identity: BEEM_BENCH_SAMPLES (300): how often everything is measured for its distribution; BEEM_BENCH_ROUNDS (6);
 BEEM_BENCH_PRINCIPALS (100000): the large installation
 ledger: --rounds N (5), --seconds N (5): how often and how long everything is measured in turn; --only pg|sqlite|scale;
---variant N: only that line of the table; --entries N (10000000): the large books";
+--variant N: only that line of the table; --entries N (10000000): the large books
+hooks: --rounds N (3), --seconds N (5), --destinations N: only that many receivers";
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         ["identity", "enumeration"] => run(enumeration::run()),
         ["identity", "scale"] => run(scale::run()),
         ["ledger", options @ ..] => run(ledger::run(options)),
+        ["hooks", options @ ..] => run(hooks::run(options)),
         _ => Err(HELP.to_owned()),
     };
     match outcome {

@@ -2,6 +2,7 @@
 //! has an installation of its own, down to PostgreSQL and Redis.
 
 mod guests;
+mod hooks;
 pub mod installation;
 mod keep_alive;
 mod kills;

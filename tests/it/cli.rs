@@ -1,7 +1,7 @@
 //! The command line of 2.4: call, keygen, sign, verify, admin, doctor.
 
 use beem_signing::{KeyKind, PrivateKey, PublicKey};
-use beem_tests::{Rig, on_both_shapes};
+use beem_tests::{Rig, eventually, on_both_shapes};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -164,12 +164,28 @@ async fn admin_makes_and_lists_accounts(rig: &Rig) {
     assert!(!refused.status.success(), "an owner and a folder are needed");
 }
 
+/// What hooks takes in, and again from the beginning.
+async fn admin_lists_and_restarts_feeds(rig: &Rig) {
+    let feeds = || -> Vec<Value> {
+        let listed = ok(&rig.beem(&["admin", "list-feeds"]));
+        listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    // The first account's making is an event of identity.
+    let taken_in = eventually("identity's events are taken in", || async {
+        feeds().into_iter().find(|feed| feed["source"] == "identity" && feed["position"].as_u64() > Some(0))
+    });
+    assert_eq!(taken_in.await["lost"], false);
+    let begun: Value = serde_json::from_str(&ok(&rig.beem(&["admin", "restart-feed", "identity"]))).unwrap();
+    assert_eq!((&begun["source"], &begun["lost"]), (&"identity".into(), &false.into()));
+    assert!(!rig.beem(&["admin", "restart-feed", "ledgre"]).status.success());
+}
+
 async fn doctor_finds_nothing_wrong(rig: &Rig) {
     let said = ok(&rig.beem(&["doctor"]));
     assert!(said.contains("settings") && !said.contains("WRONG"), "{said}");
 }
 
-on_both_shapes!(admin_makes_and_lists_accounts, doctor_finds_nothing_wrong);
+on_both_shapes!(admin_makes_and_lists_accounts, admin_lists_and_restarts_feeds, doctor_finds_nothing_wrong);
 
 #[test]
 fn doctor_says_what_is_wrong() {

@@ -55,6 +55,11 @@ fn prepared() -> PathBuf {
     })
 }
 
+/// One of our scripts for Node, beside the modules that `foreign/package.json` lists.
+pub fn node(script: &str) -> PathBuf {
+    prepared().join("node").join(script)
+}
+
 /// The interpreter with what `foreign/requirements.txt` lists.
 pub fn python() -> PathBuf {
     prepared().join("python/bin/python")
@@ -71,7 +76,7 @@ impl Foreign {
         command.arg(match self {
             Self::Python => ours.join("sign.py"),
             Self::Documented => ours.join("documented.py"),
-            Self::Node => prepared().join("node/sign.mjs"),
+            Self::Node => node("sign.mjs"),
         });
         command
     }

@@ -14,6 +14,7 @@ mod cli;
 mod failures;
 mod flows;
 mod foreign;
+mod hooks;
 mod ledger;
 mod matrix;
 mod operators;

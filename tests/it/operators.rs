@@ -47,7 +47,7 @@ async fn the_admin_port_tells_how_a_process_is() {
     let rig = Rig::clustered();
     rig.client().get("/platform/v1/clients").await.expect(200);
     let beem_tests::rig::Shape::Clustered(cluster) = &rig.shape else { panic!("a cluster") };
-    for name in ["gateway-1", "gateway-2", "identity", "authz"] {
+    for name in ["gateway-1", "gateway-2", "identity", "authz", "hooks"] {
         let admin = cluster.admin_address(name).unwrap();
         assert_eq!(Wire::new(admin, "GET", "/healthz").send().await.status, 200, "{name}");
         assert_eq!(Wire::new(admin, "GET", "/readyz").send().await.text(), "ready\n", "{name}");
@@ -58,8 +58,9 @@ async fn the_admin_port_tells_how_a_process_is() {
         } else {
             "rpc_server_call_duration_seconds"
         };
-        // The second gateway may have served nothing yet; what it asked of others it has counted.
-        let wanted = if name == "gateway-2" { "rpc_client_call_duration_seconds" } else { wanted };
+        // The second gateway and hooks may have served nothing yet; what they asked of others they have counted.
+        let wanted =
+            if ["gateway-2", "hooks"].contains(&name) { "rpc_client_call_duration_seconds" } else { wanted };
         assert!(metrics.contains(&format!("{wanted}_bucket{{")), "{name}: {metrics}");
         assert!(!metrics.contains(&rig.main.client_id), "no caller is a label");
     }

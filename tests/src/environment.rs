@@ -41,8 +41,12 @@ const TRUSTED_PROXIES: &str = "BEEM__GATEWAY__TRUSTED_PROXIES";
 /// Where a cluster's mails go; the embedded shape has them in its data directory.
 pub const MAIL_FOLDER: &str = "BEEM__MAIL__FOLDER";
 
+/// Lets hooks call receivers of a test, which listen on this machine.
+pub const ALLOW_LOOPBACK: (&str, &str) = ("BEEM__HOOKS__ALLOW_LOOPBACK", "true");
+
 pub(crate) fn unlimited() -> Vec<(String, String)> {
     more(&[
+        ALLOW_LOOPBACK,
         ("BEEM__GATEWAY__RATES__CLIENT_PER_S", UNLIMITED),
         ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", UNLIMITED),
     ])

@@ -1,15 +1,16 @@
 //! The feed of one database: its epoch, what it answers, how far back it reaches.
 
+use crate::cursor::lost;
 use crate::outbox::{COLUMNS, Event, signed, unsigned};
 use beem_database::{Backend, Database, OrFault as _, Sql as _, Tx};
-use beem_fault::{Code, Fault, Result};
+use beem_fault::{Fault, Result};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Events in one answer.
-pub(crate) const DEFAULT_MAX: u32 = 100;
+const DEFAULT_MAX: u32 = 100;
 const LARGEST_MAX: u32 = 500;
 /// The longest wait for the first event.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
@@ -115,10 +116,6 @@ impl Feed {
     pub async fn purge(&self, retention_ms: i64, max: u32) -> Result<u64> {
         self.db.write(|tx| Box::pin(purge(tx, retention_ms, max))).await
     }
-}
-
-fn lost(why: &str) -> Fault {
-    Fault::new(Code::FeedCursorLost, format!("the cursor is {why}: take a fresh copy and begin anew"))
 }
 
 async fn epoch(tx: &Tx<'_>) -> Result<String> {

@@ -3,8 +3,12 @@
 use crate::{Event, Feed};
 use beem_fault::Fault;
 use beem_proto::events::v1 as wire;
+use prost::Message as _;
 use std::time::Duration;
 use tonic::{Request, Response, Status};
+
+/// Bytes of events in one answer, which must fit into what a client takes (4 MiB); one event always goes.
+const ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Serves `beem.events.v1.Feed` from this database.
 #[derive(Clone)]
@@ -37,7 +41,13 @@ impl wire::feed_server::Feed for FeedServer {
         }
         let wait = Duration::from_millis(asked.wait_ms.into());
         let slice = self.feed.read(&asked.epoch, asked.after, asked.max, wait).await?;
-        let events = slice.events.into_iter().map(encode).collect();
+        let mut bytes = 0_usize;
+        let fits = |event: &wire::Event| {
+            let first = bytes == 0;
+            bytes = bytes.saturating_add(event.encoded_len());
+            first || bytes <= ANSWER_BYTES
+        };
+        let events = slice.events.into_iter().map(encode).take_while(fits).collect();
         Ok(Response::new(wire::SubscribeResponse { epoch: slice.epoch, events }))
     }
 }

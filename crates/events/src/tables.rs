@@ -3,7 +3,7 @@
 use beem_database::Migration;
 
 /// `outbox`, `event_sequences`, `feed`, `cursors` and `audit_rows`; a service puts them after `beem_database`'s.
-pub const MIGRATIONS: &[Migration] = &[EVENTS, AUDIT];
+pub const MIGRATIONS: &[Migration] = &[EVENTS, AUDIT, LAST_EVENT];
 
 /// `ordinal` grows in the order of inserting, which for one entity is that of its sequence; `position` in the order in
 /// which commits were seen. Positions are counted in `feed.head`, so that numbers of purged rows never return.
@@ -59,4 +59,11 @@ const AUDIT: Migration = Migration {
             address TEXT NOT NULL, key_fingerprint TEXT NOT NULL, request_id TEXT NOT NULL,
             pushed INTEGER NOT NULL) STRICT;
         CREATE INDEX audit_rows_unpushed ON audit_rows (id) WHERE NOT pushed;",
+};
+
+/// What tells a feed from an earlier copy of it that was restored and has gone another way since.
+const LAST_EVENT: Migration = Migration {
+    name: "events-2",
+    postgres: "ALTER TABLE cursors ADD COLUMN last_event UUID",
+    sqlite: "ALTER TABLE cursors ADD COLUMN last_event BLOB",
 };

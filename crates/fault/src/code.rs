@@ -76,6 +76,10 @@ pub enum Code {
     UserDeleted,
     /// The user has activated: there is nothing to invite to.
     UserActive,
+    /// Nothing is sent to a hook that is disabled.
+    HookDisabled,
+    /// The account has as many hooks as it may.
+    TooManyHooks,
     FeedCursorLost,
     RateLimited,
     Deadline,
@@ -135,6 +139,8 @@ impl Code {
         Self::ClientDeleted,
         Self::UserDeleted,
         Self::UserActive,
+        Self::HookDisabled,
+        Self::TooManyHooks,
         Self::FeedCursorLost,
         Self::RateLimited,
         Self::Deadline,
@@ -194,6 +200,8 @@ impl Code {
             Self::ClientDeleted => "client-deleted",
             Self::UserDeleted => "user-deleted",
             Self::UserActive => "user-active",
+            Self::HookDisabled => "hook-disabled",
+            Self::TooManyHooks => "too-many-hooks",
             Self::FeedCursorLost => "feed-cursor-lost",
             Self::RateLimited => "rate-limited",
             Self::Deadline => "deadline",
@@ -254,6 +262,8 @@ impl Code {
             Self::ClientDeleted => "The client is deleted",
             Self::UserDeleted => "The user is deleted",
             Self::UserActive => "The user has activated",
+            Self::HookDisabled => "The hook is disabled",
+            Self::TooManyHooks => "The account has too many hooks",
             Self::FeedCursorLost => "The feed no longer reaches back to this cursor",
             Self::RateLimited => "Too many requests",
             Self::Deadline => "The deadline passed",
@@ -312,6 +322,8 @@ impl Code {
             | Self::ClientDeleted
             | Self::UserDeleted
             | Self::UserActive
+            | Self::HookDisabled
+            | Self::TooManyHooks
             | Self::FeedCursorLost => Kind::Rule,
             Self::RateLimited => Kind::Limit,
             Self::Deadline => Kind::Deadline,

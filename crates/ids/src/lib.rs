@@ -112,6 +112,14 @@ id!(
     /// A deposit on its way to its wallet.
     SettlementId
 );
+id!(
+    /// A destination of events.
+    HookId
+);
+id!(
+    /// One event on its way to one hook.
+    DeliveryId
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@
 
 mod structure;
 
+pub use structure::to_struct;
+
 use crate::Contract;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -14,8 +16,8 @@ use prost_reflect::{
 };
 use std::io::Write;
 
-const TIMESTAMP: &str = "google.protobuf.Timestamp";
-const STRUCT: &str = "google.protobuf.Struct";
+pub(crate) const TIMESTAMP: &str = "google.protobuf.Timestamp";
+pub(crate) const STRUCT: &str = "google.protobuf.Struct";
 
 type Result<T> = std::result::Result<T, JsonError>;
 

@@ -4,9 +4,10 @@
 mod convert;
 mod json;
 mod rules;
+pub mod schema;
 
 pub use convert::{from_timestamp, to_timestamp};
-pub use json::{AnswerJson, JsonError, public_name, write_answer};
+pub use json::{AnswerJson, JsonError, public_name, to_struct, write_answer};
 pub use rules::{Access, Body, Contract, HttpBinding, Method, RuleError, Verb, is_money};
 
 /// The encoded `FileDescriptorSet`, imports, comments and our options included.

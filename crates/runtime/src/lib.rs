@@ -5,6 +5,7 @@
 
 mod admin;
 mod answer;
+mod every;
 mod frame;
 mod guard;
 mod purge;
@@ -13,6 +14,7 @@ mod serve;
 mod tasks;
 
 pub use admin::{Admin, serve_admin};
+pub use every::every;
 pub use guard::{Guard, GuardSettings, MAX_REQUEST_BYTES, guarded};
 pub use purge::{PURGE_BATCH, purge};
 pub use reply::{Reply, answered, reply};

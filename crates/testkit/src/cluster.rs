@@ -2,7 +2,7 @@
 //!
 //! `beem keygen --cluster` writes the settings and certificates; each process is `beem serve --config DIR/<name>.toml`.
 //! Each can be killed, stopped, paused and started again by its name: `gateway-1`, `gateway-2`, `identity`, `authz`,
-//! `ledger`.
+//! `ledger`, `hooks`.
 
 use crate::folder::RunFolder;
 use crate::postgres::Socket;
@@ -18,7 +18,7 @@ use std::time::Duration;
 pub const BEEM_ENV: &str = "BEEM_BIN";
 
 /// The services that have processes of their own; each has a database.
-pub const SERVICES: [&str; 3] = ["identity", "authz", "ledger"];
+pub const SERVICES: [&str; 4] = ["identity", "authz", "ledger", "hooks"];
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);

@@ -22,7 +22,7 @@ cargo xtask COMMAND
   setup                 check for what the tests need (PostgreSQL, Redis, Python, Node); as root on Debian, install it
   test [ARGS]           every test, embedded and clustered, on real PostgreSQL and Redis;
                         ARGS go to `cargo test`: a filter, `-p CRATE`, `-- --nocapture`
-  bench NAME            a benchmark of tests/bench (gateway, identity, ledger), built for release, on durable servers
+  bench NAME            a benchmark of tests/bench (gateway, identity, ledger, hooks), built for release, on durable servers
   cluster               a whole cluster on this machine, until Ctrl-C: PostgreSQL, Redis, every service, two gateways
   fuzz [--seconds N] [TARGET]
                         each fuzz target of tests/fuzz for N seconds (60)

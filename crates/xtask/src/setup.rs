@@ -13,18 +13,23 @@ struct Need {
     there: fn() -> bool,
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 6] = [
     Need { what: "PostgreSQL 13 or newer", packages: &["postgresql"], there: has_postgres },
     Need { what: "Redis 6 or newer", packages: &["redis-server"], there: has_redis },
     Need {
-        what: "Python 3 with venv (a foreign signer)",
+        what: "Python 3 with venv (foreign signers and receivers)",
         packages: &["python3-venv", "python3-pip"],
         there: || succeeds("python3", &["-c", "import venv, ensurepip"]),
     },
     Need {
-        what: "Node.js with npm (a foreign signer)",
+        what: "Node.js with npm (foreign signers and receivers)",
         packages: &["nodejs", "npm"],
         there: || succeeds("node", &["--version"]) && succeeds("npm", &["--version"]),
+    },
+    Need {
+        what: "OpenSSL's command line (a foreign verifier)",
+        packages: &["openssl"],
+        there: || succeeds("openssl", &["version"]),
     },
     Need {
         what: "setpriv of util-linux (servers end with the run)",

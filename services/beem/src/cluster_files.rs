@@ -1,8 +1,9 @@
 //! The files of a cluster: for each process its settings with its own keys, and certificates of one authority. Every
 //! process gets what it needs and no more: only the gateway's file has all actor keys, only authz's the key of standings,
-//! only identity's the sealing key.
+//! and each service that seals secrets has a sealing key of its own.
 
 use crate::data_dir::{private_dir, write_private};
+use crate::sealing_keys::KEEPERS;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -57,7 +58,7 @@ pub fn write(dir: &Path, plan: &Plan) -> Result<Vec<PathBuf>> {
         actor: plan.services.keys().map(|n| (n.clone(), STANDARD.encode(entropy.bytes::<32>()))).collect(),
         seeds: seeds.iter().map(|(n, seed)| ((*n).to_owned(), STANDARD.encode(seed))).collect(),
         standing_public: public(seeds.get("authz").context("a cluster has authz")?),
-        sealing: STANDARD.encode(entropy.bytes::<32>()),
+        sealing: KEEPERS.map(|n| (n, STANDARD.encode(entropy.bytes::<32>()))).into(),
         ledger: STANDARD.encode(entropy.bytes::<32>()),
     };
     let authority = authority()?;
@@ -83,7 +84,7 @@ struct Secrets {
     actor: BTreeMap<String, String>,
     seeds: BTreeMap<String, String>,
     standing_public: String,
-    sealing: String,
+    sealing: BTreeMap<&'static str, String>,
     /// Signs the heads of the books: another one than the service's, which may change at any time.
     ledger: String,
 }
@@ -139,8 +140,8 @@ fn settings(
         let environment = if plan.environment.is_empty() { "sandbox" } else { &plan.environment };
         all.insert("environment".into(), text(environment));
     }
-    if process.service == "identity" {
-        all.insert("sealing".into(), Value::Table(table([("keys", array([secrets.sealing.clone()]))])));
+    if let Some(key) = secrets.sealing.get(process.service.as_str()) {
+        all.insert("sealing".into(), Value::Table(table([("keys", array([key.clone()]))])));
         // Until an SMTP server is named (`mail.smtp`), mail lies here.
         all.insert("mail".into(), Value::Table(table([("folder", text(dir.join("mail").display()))])));
     }
@@ -237,8 +238,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let plan = Plan {
             gateways: vec!["127.0.0.1:1".into(), "127.0.0.1:2".into()],
-            services: [("identity", "127.0.0.1:3"), ("authz", "127.0.0.1:4"), ("ledger", "127.0.0.1:5")]
-                .map(|(n, a)| (n.to_owned(), a.to_owned()))
+            services: [("identity", 3), ("authz", 4), ("ledger", 5), ("hooks", 6)]
+                .map(|(name, port)| (name.to_owned(), format!("127.0.0.1:{port}")))
                 .into(),
             databases: [("identity".to_owned(), "sqlite:x".to_owned())].into(),
             redis: Some("redis://localhost".into()),
@@ -251,13 +252,13 @@ mod tests {
             assert!(files.contains(&file));
             beem_settings::load(Some(&file), &[]).unwrap()
         };
-        for name in ["gateway-1", "gateway-2", "identity", "authz", "ledger", "admin"] {
+        for name in ["gateway-1", "gateway-2", "identity", "authz", "ledger", "hooks", "admin"] {
             let settings = load(name);
             Keys::from_settings(&settings, &Clock::System).unwrap();
             settings.running().unwrap();
         }
         assert_eq!(load("gateway-2").gateway.listen, "127.0.0.1:2");
-        assert_eq!(load("gateway-1").keys.actor.len(), 3);
+        assert_eq!(load("gateway-1").keys.actor.len(), 4);
         assert_eq!(
             (load("ledger").environment.as_str(), load("authz").environment.as_str()),
             ("sandbox", "")
@@ -266,7 +267,10 @@ mod tests {
         assert_eq!(load("identity").keys.actor.len(), 1);
         assert!(load("gateway-1").keys.standing.is_none() && load("authz").keys.standing.is_some());
         assert!(load("identity").redis.is_none());
-        assert_eq!(load("identity").sealing.keys.len(), 1);
+        let [of_identity, of_hooks] = KEEPERS.map(|name| load(name).sealing.keys);
+        assert_eq!((of_identity.len(), of_hooks.len()), (1, 1));
+        assert_ne!(of_identity[0].expose(), of_hooks[0].expose());
+        assert!(KEEPERS.iter().all(|name| load(name).mail.folder.is_some()));
         assert!(load("admin").sealing.keys.is_empty() && load("authz").sealing.keys.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::data_dir::DataDir;
 use crate::keys::{self, Keys, Lasting};
-use crate::links::Links;
+use crate::links::{FEEDS, Links};
 use crate::sealing_keys;
 use crate::settings::{SERVICES, Settings};
 use anyhow::{Context, Result};
@@ -20,6 +20,7 @@ use beem_proto::identity::v1::GetInstallationRequest;
 use beem_proto::identity::v1::directory_client::DirectoryClient;
 use beem_redis::Redis;
 use beem_runtime::{GuardSettings, Ready, Service, Task, guarded};
+use beem_sealing::Sealing;
 use beem_settings::Environment;
 use beem_telemetry::Telemetry;
 use std::net::SocketAddr;
@@ -63,6 +64,8 @@ pub struct Behind {
     pub tasks: Vec<Task>,
     pub ready: Vec<(&'static str, Ready)>,
     pub grpc_names: Vec<&'static str>,
+    /// Of all that store secrets here, once the first of them has asked for it.
+    sealing: Option<Sealing>,
 }
 
 impl House {
@@ -102,12 +105,9 @@ impl House {
         for name in self.settings.running().map_err(anyhow::Error::msg)? {
             let service = match name {
                 "authz" => self.authz().await?,
-                "identity" => {
-                    let (service, keys) = self.identity(links).await?;
-                    behind.tasks.extend(keys);
-                    service
-                }
+                "identity" => self.identity(links, self.sealing(&mut behind)?).await?,
                 "ledger" => self.ledger(links).await?,
+                "hooks" => self.hooks(links, self.sealing(&mut behind)?).await?,
                 _ => continue,
             };
             links.add(name, guarded(service.routes, self.guard(name)));
@@ -132,24 +132,19 @@ impl House {
         beem_authz::build(self.settings.authz.clone(), deps).await.context("authz")
     }
 
-    /// Identity, and the task that follows the file of its sealing keys.
-    async fn identity(&self, links: &Links<'_>) -> Result<(Service, Option<Task>)> {
-        let environment = self.wanted_environment()?;
-        let (sealing, key_file) =
-            sealing_keys::found(&self.settings.sealing, self.data_dir.as_ref(), &self.entropy)?;
+    async fn identity(&self, links: &Links<'_>, sealing: Sealing) -> Result<Service> {
         let deps = beem_identity::IdentityDeps {
             database: self.database("identity").await?,
             authz: links.link("identity", "authz")?,
-            sealing: sealing.clone(),
+            sealing,
             mail: self.mail()?,
             origin: self.link_origin(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             telemetry: self.telemetry.clone(),
-            environment,
+            environment: self.wanted_environment()?,
         };
-        let service = beem_identity::build(self.settings.identity.clone(), deps).await.context("identity")?;
-        Ok((service, key_file.map(|file| sealing_keys::follow(sealing, file))))
+        beem_identity::build(self.settings.identity.clone(), deps).await.context("identity")
     }
 
     async fn ledger(&self, links: &Links<'_>) -> Result<Service> {
@@ -167,6 +162,35 @@ impl House {
         beem_ledger::build(self.settings.ledger.clone(), deps).await.context("ledger")
     }
 
+    async fn hooks(&self, links: &Links<'_>, sealing: Sealing) -> Result<Service> {
+        let feed = |source: &'static str| Ok((source, links.link("hooks", source)?));
+        let deps = beem_hooks::HooksDeps {
+            database: self.database("hooks").await?,
+            authz: links.link("hooks", "authz")?,
+            identity: links.link("hooks", "identity")?,
+            feeds: FEEDS.into_iter().map(feed).collect::<Result<_>>()?,
+            sealing,
+            mail: self.mail()?,
+            resolver: None,
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            telemetry: self.telemetry.clone(),
+        };
+        beem_hooks::build(self.settings.hooks.clone(), deps).await.context("hooks")
+    }
+
+    /// What secrets of this process are sealed with: one for all its services, and one task that follows the file.
+    fn sealing(&self, behind: &mut Behind) -> Result<Sealing> {
+        if let Some(sealing) = &behind.sealing {
+            return Ok(sealing.clone());
+        }
+        let (sealing, file) =
+            sealing_keys::found(&self.settings.sealing, self.data_dir.as_ref(), &self.entropy)?;
+        behind.tasks.extend(file.map(|file| sealing_keys::follow(sealing.clone(), file)));
+        behind.sealing = Some(sealing.clone());
+        Ok(sealing)
+    }
+
     /// What the settings say this installation is. Each service that keeps it holds it against what it was made as.
     fn wanted_environment(&self) -> Result<Option<Environment>> {
         let wanted = self.settings.environment.as_str();
@@ -177,10 +201,9 @@ impl House {
     fn mail(&self) -> Result<MailSettings> {
         let mut mail = self.settings.mail.clone();
         if mail.smtp.is_none() && mail.folder.is_none() {
-            let dir = self
-                .data_dir
-                .as_ref()
-                .context("mail.smtp or mail.folder is needed: people are invited by mail")?;
+            let dir = self.data_dir.as_ref().context(
+                "mail.smtp or mail.folder is needed: people are invited, and told of their hooks, by mail",
+            )?;
             mail.folder = Some(dir.file("mail"));
         }
         Ok(mail)

@@ -9,12 +9,16 @@ use beem_telemetry::Telemetry;
 use std::collections::BTreeMap;
 
 /// Who calls whom, and nothing else. Acyclic, so that services can be built in order.
-pub const CALLS: [(&str, &[&str]); 4] = [
-    ("gateway", &["identity", "authz", "ledger"]),
+pub const CALLS: [(&str, &[&str]); 5] = [
+    ("gateway", &["identity", "authz", "ledger", "hooks"]),
     ("identity", &["authz"]),
     ("ledger", &["authz"]),
-    ("admin", &["identity", "authz", "ledger"]),
+    ("hooks", &["authz", "identity", "ledger"]),
+    ("admin", &["identity", "authz", "ledger", "hooks"]),
 ];
+
+/// The services that make events: each serves its feed, and hooks takes all of them in.
+pub const FEEDS: [&str; 2] = ["identity", "ledger"];
 
 /// The services of this process so far, and the way to all others.
 pub struct Links<'a> {
@@ -83,36 +87,43 @@ fn tls_files(grpc: &GrpcSettings) -> Option<TlsFiles> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use beem_proto::{Access, Contract};
+    use beem_proto::{Access, Contract, Method};
 
     /// The contract's internal callers and the graph say the same: no service can call what it may not, and every call
     /// of the graph is allowed somewhere.
     #[test]
     fn the_graph_and_the_contract_agree() {
         let contract = Contract::load().unwrap();
+        // What every service that makes events serves has no one owner.
+        let owners = |method: &Method| -> Vec<String> {
+            if method.owner == "*" { FEEDS.map(str::to_owned).into() } else { vec![method.owner.clone()] }
+        };
         let calls =
             |from: &str, to: &str| CALLS.iter().any(|(c, callees)| *c == from && callees.contains(&to));
         for (from, callees) in CALLS {
             for to in callees {
                 let allowed = contract.methods().any(|m| {
-                    m.owner == *to
+                    owners(m).iter().any(|owner| owner == to)
                         && (from == "gateway"
                             || matches!(&m.access, Access::Internal(c) if c.iter().any(|c| c == from)))
                 });
                 assert!(allowed, "nothing of {to} may be called by {from}");
             }
         }
-        for method in contract.methods().filter(|m| m.owner != "*") {
+        for method in contract.methods() {
             let Access::Internal(callers) = &method.access else { continue };
             // Services that are not built yet are named by the contract already.
             let built =
                 callers.iter().filter(|c| crate::settings::SERVICES.contains(&c.as_str()) || *c == "admin");
             for caller in built {
-                assert!(calls(caller, &method.owner), "{} names {caller}", method.path);
+                for owner in owners(method) {
+                    assert!(calls(caller, &owner), "{} of {owner} names {caller}", method.path);
+                }
             }
         }
         for (from, callees) in CALLS {
             assert!(callees.iter().all(|to| !calls(to, from)), "{from} is in a circle");
         }
+        assert!(FEEDS.iter().all(|source| calls("hooks", source)), "a feed that nobody takes in");
     }
 }

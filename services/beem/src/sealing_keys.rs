@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// The services that keep sealed secrets, each in its own database.
+pub const KEEPERS: [&str; 2] = ["identity", "hooks"];
+
 /// Between two looks at the file: also how long a rotation waits at most for a process to see its key.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -4,6 +4,7 @@
 use beem_authz::AuthzSettings;
 use beem_database::DatabaseSettings;
 use beem_gateway::GatewaySettings;
+use beem_hooks::HooksSettings;
 use beem_identity::IdentitySettings;
 use beem_ledger::LedgerSettings;
 use beem_mail::MailSettings;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Every service of this build, in the order in which they are built: a service comes after those it calls.
-pub const SERVICES: [&str; 4] = ["authz", "identity", "ledger", "gateway"];
+pub const SERVICES: [&str; 5] = ["authz", "identity", "ledger", "hooks", "gateway"];
 
 /// Everything a process can be told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +31,7 @@ pub struct Settings {
     pub identity: IdentitySettings,
     pub authz: AuthzSettings,
     pub ledger: LedgerSettings,
+    pub hooks: HooksSettings,
     /// Per service: its database. Absent: one SQLite file in the data directory.
     pub database: BTreeMap<String, DatabaseUrl>,
     /// Standings, limits and replay store. Absent: in this process, which is right only when it is the only gateway.
@@ -58,6 +60,7 @@ impl Default for Settings {
             identity: IdentitySettings::default(),
             authz: AuthzSettings::default(),
             ledger: LedgerSettings::default(),
+            hooks: HooksSettings::default(),
             database: BTreeMap::new(),
             redis: None,
             peers: BTreeMap::new(),

@@ -21,7 +21,7 @@ mod value;
 pub use codec::RawCodec;
 pub use decode::decode;
 pub use encode::encode;
-pub(crate) use fits::{STRUCT, TIMESTAMP, fits, is_present_mask};
+pub(crate) use fits::{STRUCT, TIMESTAMP, fits};
 pub use raw_body::{RawBody, is_raw};
 
 /// Containers inside each other that a body may have.
@@ -29,6 +29,3 @@ pub const JSON_DEPTH_MAX: usize = 32;
 
 /// Values (containers, texts, numbers) that a body may have: bounds the memory one body can take.
 pub const JSON_VALUES_MAX: usize = 50_000;
-
-/// The largest whole number JSON carries without loss in every language: 2^53.
-pub const JSON_INTEGER_MAX: u64 = 1 << 53;

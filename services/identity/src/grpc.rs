@@ -147,6 +147,13 @@ impl wire::directory_server::Directory for Grpc {
         reply(self.0.list_accounts(request.get_ref())).await
     }
 
+    async fn list_operators(
+        &self,
+        request: Request<wire::ListOperatorsRequest>,
+    ) -> Reply<wire::ListOperatorsResponse> {
+        reply(self.0.list_operators(request.get_ref())).await
+    }
+
     async fn get_installation(&self, _: Request<wire::GetInstallationRequest>) -> Reply<wire::Installation> {
         let installation = self.0.installation();
         Ok(Response::new(wire::Installation {

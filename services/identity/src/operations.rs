@@ -22,6 +22,7 @@ mod invite_owner;
 mod kept;
 mod list_accounts;
 mod list_clients;
+mod list_operators;
 mod list_sessions;
 mod list_users;
 mod pass_second_factor;

@@ -26,7 +26,6 @@ mod rates;
 mod settings;
 pub mod store;
 mod tasks;
-mod trail;
 mod verify;
 mod writer;
 

@@ -29,35 +29,27 @@ mod reserve_outbound;
 mod settle_inbound;
 mod void_hold;
 
+pub use beem_writes::{PATIENCE, refused};
 pub use go_on_with_suspended::Rounds;
 
 use crate::rates::Rates;
 use crate::settings::LedgerSettings;
 use crate::store;
-use crate::trail::Trail;
 use crate::writer::Writer;
 use crate::{LedgerDeps, tasks};
 use beem_clock::{Clock, Entropy};
-use beem_database::claims::{self, Outcome, RequestKey, fingerprint};
+use beem_database::claims::Outcome;
 use beem_database::{Database, Tx};
-use beem_events::{Feed, audit};
+use beem_events::Feed;
 use beem_fault::{Code, Fault, Result};
 use beem_money::{Currencies, Currency, CurrencyCode};
 use beem_proto::{AnswerJson, Contract};
 use beem_runtime::Task;
 use beem_settings::Environment;
 use beem_telemetry::Telemetry;
+use beem_writes::{Remember, Trail, Writes};
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
-
-/// For a call that came without a deadline.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The largest request of a public write, in bytes of its message: many times what the fields may hold.
-const LARGEST_REQUEST: usize = 16 * 1024;
 
 /// What the operations work with.
 pub struct Means {
@@ -69,7 +61,7 @@ pub struct Means {
     pub environment: Environment,
     pub writer: Writer,
     /// Of transactions beside the writer's: it must find connections left.
-    writes: Semaphore,
+    writes: Writes,
     pub clock: Clock,
     pub entropy: Entropy,
     pub telemetry: Telemetry,
@@ -101,7 +93,7 @@ impl Means {
             currencies,
             environment,
             writer,
-            writes: Semaphore::new(usize::try_from(settings.writes_at_once).unwrap_or(1)),
+            writes: Writes::new(settings.writes_at_once),
             clock: deps.clock.clone(),
             entropy: deps.entropy.clone(),
             telemetry: deps.telemetry.clone(),
@@ -135,9 +127,7 @@ impl Means {
 }
 
 impl Operations {
-    /// Carries out a public write under the actor's request key: at most once, in one transaction with what it enters, its
-    /// events, its audit row and its answer; every repeat gives the first answer. A refusal is remembered and told to the
-    /// trail.
+    /// See [`Writes::write`].
     pub async fn write<'e, W>(
         &self,
         trail: Trail<'e>,
@@ -149,63 +139,14 @@ impl Operations {
     where
         W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
     {
-        let actor = trail.actor;
-        if actor.request_key.is_empty() {
-            return refused(Fault::internal("a write came without a request key"));
-        }
-        if request.len() > LARGEST_REQUEST {
-            let detail = format!("a request has at most {LARGEST_REQUEST} bytes");
-            return refused(Fault::new(Code::BodyTooLarge, detail));
-        }
-        let key = RequestKey {
-            principal: actor.principal.to_string(),
-            rpc: rpc.to_owned(),
-            key: actor.request_key.clone(),
-            fingerprint: fingerprint(rpc, request),
-        };
-        let deadline = beem_runtime::deadline(PATIENCE);
-        let _turn = match self.turn(deadline).await {
-            Ok(turn) => turn,
-            Err(fault) => return refused(fault),
-        };
-        let outcome = claims::once(&self.0.db, &key, deadline, work).await;
-        if let Err(fault) = &outcome.result
-            && fault.is_refusal()
-            && !outcome.replayed
-            && let Err(fault) = self.tell_refusal(trail, target, fault).await
-        {
-            return refused(fault);
-        }
-        outcome
+        self.0.writes.write(&self.0.db, trail, (rpc, Remember::Plain), request, target, work).await
     }
 
-    /// Carries out another service's write under its effect key, remembered for ever: at most once, in one transaction with
-    /// what it enters and its answer. For those that do more than what the writer does.
+    /// See [`Writes::effect`]: for those that do more than what the writer does.
     pub async fn effect<'e, W>(&self, key: &str, fingerprint: [u8; 32], work: W) -> Outcome
     where
         W: for<'t> Fn(&'t Tx<'e>) -> BoxFuture<'t, Result<Vec<u8>>> + Send + Sync,
     {
-        let deadline = beem_runtime::deadline(PATIENCE);
-        match self.turn(deadline).await {
-            Ok(_turn) => claims::once_for_ever(&self.0.db, key, fingerprint, deadline, work).await,
-            Err(fault) => refused(fault),
-        }
+        self.0.writes.effect(&self.0.db, key, fingerprint, work).await
     }
-
-    /// # Errors
-    /// `unavailable` when there was none by the deadline: nothing was done.
-    async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
-        let turn = timeout_at(deadline, self.0.writes.acquire()).await;
-        turn.map_err(|_| Fault::unavailable("too many writes are under way"))?.map_err(Fault::internal)
-    }
-
-    async fn tell_refusal(&self, trail: Trail<'_>, target: &str, refusal: &Fault) -> Result<()> {
-        let row = &trail.row(target, refusal.code.as_str(), None);
-        self.0.db.write(|tx| Box::pin(async move { audit::record(tx, row.clone()).await.map(drop) })).await
-    }
-}
-
-/// Before there is a claim.
-pub const fn refused(fault: Fault) -> Outcome {
-    Outcome { result: Err(fault), replayed: false }
 }

@@ -6,13 +6,9 @@ use crate::operations::{Means, Operations, Rounds};
 use crate::store;
 use beem_database::{Database, claims};
 use beem_events::Feed;
-use beem_events::audit::{self, Trail};
-use beem_fault::{Fault, Result};
-use beem_link::Link;
-use beem_proto::authz::v1::audit_client::AuditClient;
-use beem_proto::authz::v1::{AuditRow, PushAuditRowsRequest};
-use beem_runtime::{PURGE_BATCH, Task, purge, task};
-use futures::future::BoxFuture;
+use beem_events::audit;
+use beem_runtime::{PURGE_BATCH, Task, every, purge, task};
+use beem_writes::audit_task;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -26,25 +22,12 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Between two looks for holds that have expired and deposits that wait for a rate.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// authz, as far as the trail goes.
-struct Authz(Link);
-
-impl Trail for Authz {
-    fn push(&self, rows: Vec<AuditRow>) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move {
-            let mut authz = AuditClient::new(self.0.clone());
-            authz.push_audit_rows(PushAuditRowsRequest { rows }).await.map_err(Fault::from).map(drop)
-        })
-    }
-}
-
 /// The writer, prices, numbering events, handing the audit trail on, expiring holds, deposits in suspense, signing heads,
 /// forgetting what is past its time.
 #[must_use]
 pub fn all(operations: &Operations, committer: Task, deps: LedgerDeps) -> Vec<Task> {
     let means: &Means = &operations.0;
-    let (sequencer, rows) = (means.feed.clone(), means.feed.clone());
-    let authz = Arc::new(Authz(deps.authz));
+    let (sequencer, authz) = (means.feed.clone(), deps.authz);
     let keeper = Keeper::new(means.db.clone(), deps.signing_key, &means.settings);
     let (expiring, suspended) = (operations.clone(), operations.clone());
     let purging = Purge::new(means);
@@ -54,10 +37,7 @@ pub fn all(operations: &Operations, committer: Task, deps: LedgerDeps) -> Vec<Ta
             let feed = sequencer.clone();
             async move { feed.sequence(cancel).await }
         }),
-        task("ledger-audit", move |cancel| {
-            let (feed, authz) = (rows.clone(), Arc::clone(&authz));
-            async move { audit::push(&feed, &*authz, cancel).await }
-        }),
+        audit_task("ledger-audit", &means.feed, authz),
         task("ledger-holds", move |cancel| {
             let operations = expiring.clone();
             every(LOOK, cancel, move || {
@@ -80,30 +60,6 @@ pub fn all(operations: &Operations, committer: Task, deps: LedgerDeps) -> Vec<Ta
     ];
     tasks.extend(means.rates.task());
     tasks
-}
-
-/// Does it again and again; a failure is told once until it goes well again.
-async fn every<F>(pause: Duration, cancel: CancellationToken, work: impl Fn() -> F)
-where
-    F: Future<Output = Result<()>>,
-{
-    let mut failing = false;
-    let mut ticks = tokio::time::interval(pause);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        match work().await {
-            Ok(()) => failing = false,
-            Err(fault) => {
-                if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(?fault, "a round of a background task failed, trying on");
-                }
-            }
-        }
-    }
 }
 
 #[derive(Clone)]

@@ -55,7 +55,7 @@ impl Settings {
         // The bench runs on its main thread.
         options.ends_with_thread = true;
         let mut cluster = Cluster::start(&options)?;
-        for name in ["gateway-1", "identity", "ledger"] {
+        for name in ["gateway-1", "hooks", "identity", "ledger"] {
             cluster.stop(name)?;
         }
         Ok(Self { cluster })

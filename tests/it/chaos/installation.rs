@@ -5,7 +5,7 @@ use beem_testkit::cluster::{Cluster, Options, beem_bin};
 use beem_testkit::folder::RunFolder;
 use beem_testkit::process::Process;
 use beem_testkit::{postgres, redis};
-use beem_tests::environment::internal_services;
+use beem_tests::environment::{ALLOW_LOOPBACK, internal_services};
 use beem_tests::rig::{Gateway, MAIL_FOLDER, Shape};
 use beem_tests::{Client, Creds, Mailbox, Rig};
 use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
@@ -33,11 +33,12 @@ impl Installation {
         let postgres = postgres::Server::start().unwrap();
         let redis = redis::Server::start().unwrap();
         let mut options = Options::new(beem_bin(), postgres.socket(), redis.url());
-        let rates = [
+        let usual = [
+            ALLOW_LOOPBACK,
             ("BEEM__GATEWAY__RATES__CLIENT_PER_S", "100000"),
             ("BEEM__GATEWAY__RATES__ADDRESS_PER_S", "100000"),
         ];
-        let all = rates.iter().chain(settings);
+        let all = usual.iter().chain(settings);
         options.envs = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let mail = RunFolder::create().unwrap();
         let mailbox = Mailbox { folder: mail.path().join("mail") };
@@ -65,7 +66,7 @@ impl Installation {
 
     /// That no process of it has ended.
     pub fn all_run(&mut self) {
-        for name in ["authz", "identity", "ledger", "gateway-1", "gateway-2"] {
+        for name in ["authz", "identity", "ledger", "hooks", "gateway-1", "gateway-2"] {
             let process = self.cluster.process(name).unwrap();
             assert!(process.is_running(), "{name} ended; its log ends with:\n{}", process.log_tail());
         }

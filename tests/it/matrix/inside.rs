@@ -1,6 +1,7 @@
 //! Every RPC from inside a cluster, over gRPC: what a service does with a call that no gateway and no peer of its own would
 //! send. The keys are the cluster's own, from its settings files.
 
+use super::hooks::HookOfTest;
 use super::inside_books::Books;
 use super::inside_people::People;
 use super::inside_rows::{World, all, encode, is_for_actors};
@@ -19,7 +20,8 @@ use std::collections::BTreeMap;
 use tonic::Code;
 
 /// The processes of the cluster that have an identity.
-const SERVICES: [&str; 7] = ["gateway", "identity", "authz", "ledger", "admin", "payments", "channels"];
+const SERVICES: [&str; 8] =
+    ["gateway", "identity", "authz", "ledger", "hooks", "admin", "payments", "channels"];
 
 /// The cluster as somebody inside sees it.
 pub struct Inside {
@@ -32,17 +34,19 @@ pub struct Inside {
 impl Inside {
     /// With people who only look like some.
     pub async fn new() -> Self {
-        Self::with(async |_, _| (People::nobody(), Books::nowhere())).await
+        Self::with(async |_, _| (People::nobody(), Books::nowhere(), HookOfTest::nowhere())).await
     }
 
-    async fn with(fill: impl AsyncFnOnce(&beem_tests::Client, &ClusterKeys) -> (People, Books)) -> Self {
+    async fn with(
+        fill: impl AsyncFnOnce(&beem_tests::Client, &ClusterKeys) -> (People, Books, HookOfTest),
+    ) -> Self {
         let rig = Rig::clustered();
         let keys = ClusterKeys::read(&rig.cluster_folder());
         let owner = rig.as_client(&rig.new_account());
         let target = owner.new_client(&serde_json::json!({})).await;
         let me = owner.get("/platform/v1/me").await.expect(200);
         let caller = Creds { id: me["principalId"].as_str().unwrap().to_owned(), ..owner.creds.clone() };
-        let (people, books) = fill(&owner, &keys).await;
+        let (people, books, hook) = fill(&owner, &keys).await;
         let world = World {
             account: target.account_id.clone(),
             principal: target.id.clone(),
@@ -50,8 +54,9 @@ impl Inside {
             key: beem_tests::creds::new_key(KeyKind::Ed25519).public().pem(),
             people,
             books,
+            hook,
         };
-        let peers = ["identity", "authz", "ledger"].map(|name| (name, keys.peer(name)));
+        let peers = ["identity", "authz", "ledger", "hooks"].map(|name| (name, keys.peer(name)));
         Self { keys, peers: peers.into(), caller, world }
     }
 
@@ -60,6 +65,7 @@ impl Inside {
         match method.owner.as_str() {
             "authz" => "authz",
             "ledger" => "ledger",
+            "hooks" => "hooks",
             "identity" | "*" => "identity",
             other => panic!("{}: teach this test where {other} is", method.path),
         }
@@ -171,7 +177,8 @@ fn every_rpc_has_a_row() {
 #[tokio::test]
 async fn a_proper_call_is_served() {
     let inside = Inside::with(async |owner, keys| {
-        (People::gather(Rig::clustered(), owner).await, Books::gather(owner, keys).await)
+        let hook = HookOfTest::make(owner).await;
+        (People::gather(Rig::clustered(), owner).await, Books::gather(owner, keys).await, hook)
     })
     .await;
     for (method, row) in all() {

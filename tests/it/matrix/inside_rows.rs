@@ -1,5 +1,6 @@
 //! A valid message for every RPC, as one service sends it to another. None of them changes what another test looks at.
 
+use super::hooks::{HookOfTest, new_hook};
 use super::inside_books::Books;
 use super::inside_people::People;
 use beem_proto::{Access, Contract, Method};
@@ -19,6 +20,7 @@ pub struct World {
     pub key: String,
     pub people: People,
     pub books: Books,
+    pub hook: HookOfTest,
 }
 
 /// One RPC.
@@ -118,6 +120,10 @@ pub const ROWS: &[Row] = &[
     row("/beem.identity.v1.Directory/GetSession", |w| json!({ "tokenHash": w.people.session_hash })),
     row("/beem.identity.v1.Directory/InviteOwner", |w| json!({ "accountId": w.account })),
     row("/beem.identity.v1.Directory/ResealSecrets", |_| json!({})),
+    row(
+        "/beem.identity.v1.Directory/ListOperators",
+        |w| json!({ "accountId": w.account, "role": "hook:operator" }),
+    ),
     row("/beem.ledger.v1.Currencies/ListCurrencies", |_| json!({})),
     row("/beem.ledger.v1.Wallets/ListWallets", |_| json!({})),
     row("/beem.ledger.v1.Wallets/CreateWallet", |_| json!({ "currency": "USD", "name": "inside" })),
@@ -235,6 +241,28 @@ pub const ROWS: &[Row] = &[
     row("/beem.identity.v1.Users/ResetSecondFactor", |w| json!({ "id": w.people.id })),
     row("/beem.identity.v1.Users/DeleteUser", |w| json!({ "id": w.people.invited_id })),
     row("/beem.identity.v1.Clients/DeleteClient", |w| json!({ "id": w.principal })),
+    // Keys take a while to draw: after the codes of people, which do not last.
+    row("/beem.hooks.v1.Events/ListEvents", |_| json!({})),
+    row("/beem.hooks.v1.Hooks/ListHooks", |_| json!({})),
+    row("/beem.hooks.v1.Hooks/CreateHook", |_| new_hook("inside")),
+    row("/beem.hooks.v1.Hooks/GetHook", |w| json!({ "id": w.hook.id })),
+    row(
+        "/beem.hooks.v1.Hooks/UpdateHook",
+        |w| json!({ "id": w.hook.id, "enabled": true, "present": "enabled" }),
+    ),
+    row("/beem.hooks.v1.Hooks/RotateHookKey", |w| json!({ "id": w.hook.id })),
+    row("/beem.hooks.v1.Hooks/TestHook", |w| json!({ "id": w.hook.id })),
+    row("/beem.hooks.v1.Hooks/ReplayHook", |w| json!({ "id": w.hook.id, "since": "2026-01-01T00:00:00Z" })),
+    row("/beem.hooks.v1.Hooks/ListDeliveries", |w| json!({ "id": w.hook.id })),
+    row("/beem.hooks.v1.Hooks/GetDelivery", |w| json!({ "id": w.hook.id, "deliveryId": w.hook.delivery })),
+    row("/beem.hooks.v1.Hooks/ListAttempts", |w| json!({ "id": w.hook.id, "deliveryId": w.hook.delivery })),
+    row("/beem.hooks.v1.Hooks/ReplayDelivery", |w| json!({ "id": w.hook.id, "deliveryId": w.hook.delivery })),
+    row("/beem.hooks.v1.Hooks/ListEventTypes", |_| json!({})),
+    row("/beem.hooks.v1.Hooks/DeleteHook", |w| json!({ "id": w.hook.id })),
+    row("/beem.hooks.v1.Upkeep/ResealSecrets", |_| json!({})),
+    row("/beem.hooks.v1.Upkeep/ListFeeds", |_| json!({})),
+    // What is known is not taken in again.
+    row("/beem.hooks.v1.Upkeep/RestartFeed", |_| json!({ "source": "identity" })),
 ];
 
 /// Every RPC with its row, in the order of the rows: what uses something up comes after what looks at it.

@@ -1,5 +1,6 @@
 //! A valid request for every RPC that is reachable from outside.
 
+use super::hooks::{HOOKS, HookOfTest, new_hook};
 use crate::ledger::books::{Purse, conversion, credit, id};
 use beem_proto::{Access, Contract, Method};
 use beem_roles::Role;
@@ -84,6 +85,25 @@ pub const ROWS: &[Row] = &[
     write("/beem.ledger.v1.Quotes/ExecuteQuote", || Value::Null, || Value::Null),
     read("/beem.ledger.v1.Quotes/GetQuote", false),
     read("/beem.ledger.v1.Quotes/ListQuotes", false),
+    read("/beem.hooks.v1.Events/ListEvents", true),
+    read("/beem.hooks.v1.Hooks/ListHooks", false),
+    write("/beem.hooks.v1.Hooks/CreateHook", || new_hook("one"), || new_hook("two")),
+    read("/beem.hooks.v1.Hooks/GetHook", false),
+    // Where it posts to is changed only by who may read what it posts.
+    write("/beem.hooks.v1.Hooks/UpdateHook", || json!({ "enabled": true }), || json!({ "enabled": false })),
+    write("/beem.hooks.v1.Hooks/DeleteHook", || Value::Null, || Value::Null),
+    write("/beem.hooks.v1.Hooks/RotateHookKey", || json!({}), || json!({ "retireOldAfter": 60 })),
+    write("/beem.hooks.v1.Hooks/TestHook", || Value::Null, || Value::Null),
+    write(
+        "/beem.hooks.v1.Hooks/ReplayHook",
+        || json!({ "since": "2026-01-01T00:00:00Z" }),
+        || json!({ "since": "2026-01-02T00:00:00Z" }),
+    ),
+    read("/beem.hooks.v1.Hooks/ListDeliveries", false),
+    read("/beem.hooks.v1.Hooks/GetDelivery", false),
+    read("/beem.hooks.v1.Hooks/ListAttempts", false),
+    write("/beem.hooks.v1.Hooks/ReplayDelivery", || Value::Null, || Value::Null),
+    read("/beem.hooks.v1.Hooks/ListEventTypes", false),
     write("/beem.ledger.v1.Credits/CreateCredit", || credit(TO, "1.00"), || credit(FROM, "1.01")),
     // What stands here for people is made for each request: see World::valid.
     read("/beem.identity.v1.Sessions/ListSessions", true),
@@ -134,6 +154,7 @@ pub struct World<'a> {
     /// Wallets with and without something in them, and a quote between them.
     wallets: [String; 2],
     quote: String,
+    hook: HookOfTest,
 }
 
 /// A request that succeeds.
@@ -166,7 +187,8 @@ impl<'a> World<'a> {
         let purse = Purse(owner.clone());
         let wallets = [purse.filled("USD", "1000.00").await, purse.wallet("EUR").await];
         let quote = id(&purse.quote(&wallets[0], &wallets[1], "1.08").await);
-        Self { rig, owner, stranger, target, invited, wallets, quote }
+        let hook = HookOfTest::make(&owner).await;
+        Self { rig, owner, stranger, target, invited, wallets, quote, hook }
     }
 
     /// Other targets, for what uses one up.
@@ -175,6 +197,9 @@ impl<'a> World<'a> {
         self.invited = invite(&self.owner).await.0;
         let [from, to] = &self.wallets;
         self.quote = id(&Purse(self.owner.clone()).quote(from, to, "1.08").await);
+        let before = std::mem::replace(&mut self.hook, HookOfTest::make(&self.owner).await);
+        // An account has so many hooks at most; this one may have been deleted already.
+        self.owner.delete(&format!("{HOOKS}/{}", before.id)).await;
     }
 
     /// A valid body, about the world's wallets.
@@ -201,9 +226,11 @@ impl<'a> World<'a> {
             "Clients" => &self.target.id,
             "Wallets" => &self.wallets[0],
             "Quotes" => &self.quote,
+            "Hooks" => &self.hook.id,
             _ => &self.invited,
         };
-        (binding.verb.as_str(), binding.template.replace("{id}", id))
+        let path = binding.template.replace("{id}", id).replace("{delivery_id}", &self.hook.delivery);
+        (binding.verb.as_str(), path)
     }
 
     pub fn visitor(&self) -> Visitor {

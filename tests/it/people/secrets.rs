@@ -75,7 +75,7 @@ async fn nothing_secret_is_written_down(rig: &Rig) {
     match &rig.shape {
         Shape::Embedded(embedded) => places.extend(files(&embedded.data_dir())),
         Shape::Clustered(cluster) => {
-            for service in ["identity", "authz"] {
+            for service in ["identity", "authz", "hooks"] {
                 places.push((service.to_owned(), everything(cluster.database(service).unwrap()).await));
             }
         }

@@ -1,12 +1,12 @@
 //! Following: an event has its effect once, whatever dies in between.
 
+use crate::noting::{Noting, follow_until};
 use crate::rig::{Rig, happen, on_both, seen};
-use beem_database::{Database, Sql as _, Tx};
-use beem_events::{Batch, Cursor, Event, Feed, Handler, Source, follow};
-use beem_fault::{Code, Fault, Result};
+use beem_events::{Batch, Cursor, Feed, Source, follow};
+use beem_fault::{Code, Result};
 use futures::future::BoxFuture;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -18,26 +18,6 @@ on_both!(
     a_lost_cursor_ends_the_following,
 );
 
-/// Notes each event; the one called "bad" fails as often as told.
-#[derive(Default)]
-struct Noting {
-    failures: AtomicU32,
-}
-
-impl Handler for Noting {
-    fn apply<'t>(&'t self, tx: &'t Tx<'_>, event: &'t Event) -> BoxFuture<'t, Result<()>> {
-        Box::pin(async move {
-            let name = format!("{} {}", event.entity_id, event.sequence);
-            tx.run("INSERT INTO seen (event) VALUES ($1)", vec![name.into()]).await?;
-            let fails = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-            if event.entity_id == "bad" && fails.is_ok() {
-                return Err(Fault::internal("cannot make sense of it"));
-            }
-            Ok(())
-        })
-    }
-}
-
 async fn producer(events: &[&str]) -> (Rig, Feed) {
     let rig = Rig::new(crate::rig::Kind::Sqlite);
     let db = rig.process().await;
@@ -47,19 +27,6 @@ async fn producer(events: &[&str]) -> (Rig, Feed) {
     let feed = Feed::open(db).await.unwrap();
     feed.catch_up().await.unwrap();
     (rig, feed)
-}
-
-/// Follows until `n` events have been seen.
-async fn follow_until(db: &Database, feed: &Feed, handler: &Noting, n: usize) {
-    let cancel = CancellationToken::new();
-    let watching = async {
-        while seen(db).await.len() < n {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        cancel.cancel();
-    };
-    let both = async { tokio::join!(follow(db, "ledger", feed, handler, cancel.clone()), watching).0 };
-    tokio::time::timeout(Duration::from_secs(30), both).await.expect("it moves").unwrap();
 }
 
 async fn followers_dropped_at_any_await_take_every_event_in_once(rig: Rig) {
@@ -104,13 +71,24 @@ async fn two_followers_share_one_feed(rig: Rig) {
 }
 
 async fn a_handler_that_fails_stops_the_feed_and_skips_nothing(rig: Rig) {
-    let db = rig.process().await;
-    let (_producer, feed) = producer(&["a", "bad", "b"]).await;
-    let handler = Noting { failures: AtomicU32::new(4) };
-    follow_until(&db, &feed, &handler, 3).await;
-    assert_eq!(seen(&db).await, ["a 1", "bad 1", "b 1"]);
-    let cursor = Cursor::load(&db, "ledger").await.unwrap();
-    assert_eq!((cursor.epoch.as_str(), cursor.position), (feed.epoch(), 3));
+    // Whatever it says: the cursor is not its business.
+    for code in [Code::Internal, Code::ChangedConcurrently, Code::FeedCursorLost] {
+        let rig = Rig::like(&rig);
+        let db = rig.process().await;
+        let (_producer, feed) = producer(&["a", "bad", "b"]).await;
+        let handler = Noting::default();
+        handler.failures.store(4, Ordering::SeqCst);
+        handler.code.set(code).unwrap();
+        follow_until(&db, &feed, &handler, 3).await;
+        assert_eq!(seen(&db).await, ["a 1", "bad 1", "b 1"]);
+        assert_eq!(
+            handler.batches(),
+            [3, 1, 2, 1, 1, 1, 1],
+            "the one that fails by itself, and those behind it after it"
+        );
+        let cursor = Cursor::load(&db, "ledger").await.unwrap();
+        assert_eq!((cursor.epoch.as_str(), cursor.position), (feed.epoch(), 3));
+    }
 }
 
 async fn a_lost_cursor_ends_the_following(rig: Rig) {

@@ -9,7 +9,13 @@
 )]
 
 mod audit;
+mod backlog;
 mod consumer;
 mod feed;
+mod history;
+mod late;
+mod noting;
+mod peer;
 mod rig;
 mod sequencer;
+mod wire;

@@ -23,6 +23,7 @@ pub enum Kind {
 
 pub struct Rig {
     pub url: String,
+    pub kind: Kind,
     pub clock: Clock,
     _folder: tempfile::TempDir,
 }
@@ -34,7 +35,12 @@ impl Rig {
             Kind::Sqlite => format!("sqlite:{}", folder.path().join("test.db").display()),
             Kind::Postgres => beem_testkit::postgres::fresh_database(),
         };
-        Self { url, clock: Clock::manual(Moment::from_unix_s(1_700_000_000)), _folder: folder }
+        Self { url, kind, clock: Clock::manual(Moment::from_unix_s(1_700_000_000)), _folder: folder }
+    }
+
+    /// Another database of the same kind.
+    pub fn like(other: &Self) -> Self {
+        Self::new(other.kind)
     }
 
     /// One more process on this database; with its tables.
@@ -78,6 +84,11 @@ pub fn names(events: &[Event]) -> Vec<(u64, String, u64)> {
 pub async fn seen(db: &Database) -> Vec<String> {
     let rows = db.read().rows("SELECT event FROM seen ORDER BY id", vec![]).await.unwrap();
     rows.iter().map(|row| row.try_get("", "event").or_fault().unwrap()).collect()
+}
+
+pub async fn seen_so_far(db: &Database) -> usize {
+    let row = db.read().row("SELECT count(*) AS n FROM seen", vec![]).await.unwrap().unwrap();
+    usize::try_from(row.try_get::<i64>("", "n").unwrap()).unwrap()
 }
 
 pub fn on_postgres(db: &Database) -> bool {

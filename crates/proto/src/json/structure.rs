@@ -1,11 +1,15 @@
-//! `google.protobuf.Struct` as the JSON object it stands for. Its numbers are floats: whole ones are written as whole
-//! numbers, as they were when they went in, and what JSON has no number for is null, so that one odd value in a row never
-//! makes a list unreadable.
+//! `google.protobuf.Struct` as the JSON object it stands for, and back. Its numbers are floats: whole ones are written as
+//! whole numbers, as they were when they went in, and what JSON has no number for is null, so that one odd value in a row
+//! never makes a list unreadable.
 
 use super::{JsonError, Result, display, json};
 use prost_reflect::DynamicMessage;
 use prost_types::value::Kind;
-use prost_types::{Struct, Value};
+use prost_types::{ListValue, Struct, Value};
+use serde_json::{Map, Value as Json};
+
+/// How deep an object is one; what is deeper is text. A message can only be so deep.
+const DEEPEST: u8 = 16;
 
 /// Up to here every whole number has its own float: 2^53.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
@@ -52,6 +56,32 @@ fn value(value: &Value, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// The message of an object.
+#[must_use]
+pub fn to_struct(members: Map<String, Json>) -> Struct {
+    struct_at(members, 1)
+}
+
+fn struct_at(members: Map<String, Json>, depth: u8) -> Struct {
+    Struct { fields: members.into_iter().map(|(name, member)| (name, value_at(member, depth))).collect() }
+}
+
+fn value_at(json: Json, depth: u8) -> Value {
+    let next = depth.saturating_add(1);
+    let kind = match json {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(flag) => Kind::BoolValue(flag),
+        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
+        Json::String(text) => Kind::StringValue(text),
+        Json::Array(_) | Json::Object(_) if depth >= DEEPEST => Kind::StringValue(json.to_string()),
+        Json::Array(values) => Kind::ListValue(ListValue {
+            values: values.into_iter().map(|json| value_at(json, next)).collect(),
+        }),
+        Json::Object(members) => Kind::StructValue(struct_at(members, next)),
+    };
+    Value { kind: Some(kind) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +119,25 @@ mod tests {
             .into(),
         };
         assert_eq!(written(Some(Kind::StructValue(outer))), r#"{"a":{"list":["a\"b",null]},"z":true}"#);
+    }
+
+    #[test]
+    fn an_object_comes_back_as_it_was_and_one_too_deep_as_text_below() {
+        let there_and_back = |json: Json| {
+            let Json::Object(members) = json else { panic!("no object") };
+            let mut out = Vec::new();
+            super::members(&to_struct(members), &mut out).unwrap();
+            serde_json::from_slice::<Json>(&out).unwrap()
+        };
+        let plain = serde_json::json!({"a": [1, 2.5, null, {"b": true}], "c": "\u{fc}", "d": {}, "e": 9_007_199_254_740_992_u64});
+        assert_eq!(there_and_back(plain.clone()), plain);
+        let deep = (0..40).fold(serde_json::json!(1), |inner, _| serde_json::json!({ "in": inner }));
+        let mut shown = &there_and_back(deep);
+        let mut depth = 0;
+        while let Some(inner) = shown.get("in") {
+            (shown, depth) = (inner, depth + 1);
+        }
+        assert_eq!(depth, DEEPEST);
+        assert!(shown.as_str().unwrap().starts_with("{\"in\":"));
     }
 }

@@ -12,7 +12,7 @@ given = [(args[i], args[i + 1]) for i in range(len(args) - 1) if args[i].startsw
 if command == "keygen":
     folder = pathlib.Path(dict(given)["--cluster"])
     databases = [v for k, v in given if k == "--database"]
-    assert sorted(d.split("=")[0] for d in databases) == ["authz", "identity", "ledger"], databases
+    assert sorted(d.split("=")[0] for d in databases) == ["authz", "hooks", "identity", "ledger"], databases
     assert all("?host=/" in d for d in databases) and "--redis" in dict(given)
     gateways = [v for k, v in given if k == "--gateway"]
     places = {f"gateway-{n}": g for n, g in enumerate(gateways, 1)}

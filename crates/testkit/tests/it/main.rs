@@ -47,7 +47,7 @@ fn a_cluster_starts_its_processes_and_each_can_be_killed_and_started_again() {
     let mut cluster = Cluster::start(&Options::new(beem, postgres.socket(), redis.url())).unwrap();
     assert_eq!(
         cluster.names().collect::<Vec<_>>(),
-        ["identity", "authz", "ledger", "gateway-1", "gateway-2"]
+        ["identity", "authz", "ledger", "hooks", "gateway-1", "gateway-2"]
     );
     assert_eq!(cluster.gateways().len(), 2);
     assert!(cluster.database("authz").is_some_and(|url| url.starts_with("postgres://")));

@@ -1,17 +1,15 @@
 //! One authz with its database and cache, called as other services call it; a request in a line.
 
+pub use beem_servicetest::until;
+
 use beem_authz::{AuthzDeps, AuthzSettings, build};
 use beem_cache::{StandingCache, Verified, Verifier};
-use beem_caller::{
-    Actor, ActorKey, AuthenticatedBy, Issuers, Opener, PrincipalKind, Sealer, ServiceIdentity, Subject,
-    metadata,
-};
+use beem_caller::{Actor, PrincipalKind, Subject, metadata};
 use beem_clock::{Clock, Entropy};
-use beem_database::{Database, DatabaseSettings, Sql as _};
+use beem_database::{Database, Sql as _};
 use beem_fault::{Code, Fault};
-use beem_ids::{AccountId, PrincipalId, RequestId};
+use beem_ids::{AccountId, PrincipalId};
 use beem_link::Link;
-use beem_proto::Contract;
 use beem_proto::authz::v1::audit_client::AuditClient;
 use beem_proto::authz::v1::standings_client::StandingsClient;
 use beem_proto::authz::v1::{
@@ -21,15 +19,13 @@ use beem_proto::authz::v1::{
 use beem_redis::Redis;
 use beem_roles::{Role, RoleSet};
 use beem_runtime::{GuardSettings, Task, Tasks, guarded};
+use beem_servicetest::{Base, base, guard_settings};
 use beem_telemetry::Telemetry;
 use ed25519_dalek::SigningKey;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
-
-const ACTOR_KEY: ActorKey = ActorKey([9; 32]);
 
 /// Runs each story on both shapes.
 #[macro_export]
@@ -70,13 +66,12 @@ impl Place {
 
     pub async fn at(shape: Shape, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = match shape {
-            Shape::Embedded => format!("sqlite:{}", folder.path().join("authz.db").display()),
-            Shape::Clustered => beem_testkit::postgres::fresh_database(),
+        let base = match shape {
+            Shape::Embedded => Base::Sqlite,
+            Shape::Clustered => Base::Postgres,
         };
         let entropy = Entropy::default();
-        let settings = DatabaseSettings { connect_patience_s: 10, ..DatabaseSettings::at(url) };
-        let database = Database::connect(&settings, clock.clone(), entropy.clone()).await.unwrap();
+        let database = base::connect(&base.fresh(folder.path(), "authz"), &clock, &entropy).await;
         Self { database, clock, entropy, _folder: folder }
     }
 }
@@ -133,16 +128,7 @@ impl Rig {
         };
         let service = build(AuthzSettings::default(), deps).await.unwrap();
         (service.ready)().await.unwrap();
-        let identity =
-            ServiceIdentity::new("identity", SigningKey::from_bytes(&[8; 32]), place.clock.clone());
         let guard = GuardSettings {
-            service: "authz".into(),
-            contract: Contract::load().unwrap(),
-            issuers: Issuers::new(
-                "authz",
-                BTreeMap::from([("identity".into(), vec![identity.public_key()])]),
-            ),
-            opener: Opener::new("authz", vec![ACTOR_KEY]),
             // Every method of the internal face, so that one caller can tell the whole story.
             extra_methods: BTreeMap::from([(
                 "identity".into(),
@@ -150,10 +136,9 @@ impl Rig {
                     .map(|method| format!("/beem.authz.v1.{method}"))
                     .into(),
             )]),
-            clock: place.clock.clone(),
-            telemetry: telemetry.clone(),
+            ..guard_settings("authz", &place.clock)
         };
-        let link = Link::local("authz", guarded(service.routes, guard), identity, telemetry.clone());
+        let link = beem_servicetest::link("authz", guarded(service.routes, guard), "identity", &place.clock);
         let tasks = Tasks::new(telemetry);
         let account = AccountId::draw(place.clock.now(), &place.entropy);
         Self { place, cache, verifier, link, account, tasks, waiting: service.tasks }
@@ -184,30 +169,15 @@ impl Rig {
         Actor {
             account: self.account,
             principal,
-            kind: PrincipalKind::Client,
-            authenticated_by: AuthenticatedBy::Signature,
-            name: "someone".into(),
             roles: RoleSet::EMPTY,
-            standing_version: 1,
-            address: std::net::Ipv4Addr::LOCALHOST.into(),
-            request: RequestId::draw(self.place.clock.now(), &self.place.entropy),
-            key_fingerprint: "f00d".into(),
-            request_key: String::new(),
-            session: None,
+            ..beem_servicetest::actor(&self.place.clock, &self.place.entropy)
         }
     }
 
     /// A request from outside, sealed as the gateway seals it.
     pub fn sealed<T: Message>(&self, actor: &Actor, method: &str, message: T) -> Request<T> {
-        let now = self.place.clock.now();
-        let sealer = Sealer::new(BTreeMap::from([("authz".into(), ACTOR_KEY)]));
-        let sealed = sealer
-            .seal(&Subject::Actor(actor.clone()), "authz", method, &message.encode_to_vec(), now)
-            .unwrap();
-        let mut request = Request::new(message);
-        request.metadata_mut().insert_bin(metadata::ACTOR, MetadataValue::from_bytes(&sealed.actor));
-        request.metadata_mut().insert_bin(metadata::ACTOR_SEAL, MetadataValue::from_bytes(&sealed.seal));
-        request
+        let subject = Subject::Actor(actor.clone());
+        beem_servicetest::sealed("authz", &subject, method, message, self.place.clock.now())
     }
 
     pub async fn put_account(&self, policy: &str) {
@@ -319,15 +289,4 @@ pub fn replayed<T>(answer: &Response<T>) -> bool {
 
 pub fn set<const N: usize>(roles: [Role; N]) -> RoleSet {
     roles.into_iter().collect()
-}
-
-/// Looks until it is so; ten seconds at most.
-pub async fn until(what: &str, look: impl AsyncFn() -> bool) {
-    for _ in 0..500 {
-        if look().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("not within ten seconds: {what}");
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audit;
+mod hooks;
 mod ledger;
 mod sealing;
 
@@ -45,8 +46,12 @@ enum AdminCommand {
     LedgerHeads,
     /// List deposits that are in suspense, and why
     ListSuspended,
-    /// Seal every stored secret under a new key (embedded: draws it; cluster: the first of identity's sealing.keys)
+    /// Seal every stored secret under a new key (embedded: draws it; cluster: the first of sealing.keys of identity and of hooks)
     RotateSealingKey,
+    /// List the feeds of events that hooks takes in, and how far
+    ListFeeds,
+    /// Take a feed in from its oldest event on, after its source was restored (list-feeds says "lost":true)
+    RestartFeed(hooks::RestartFeedArgs),
 }
 
 pub async fn run(common: &Common, args: &AdminArgs) -> Result<ExitCode> {
@@ -61,6 +66,8 @@ pub async fn run(common: &Common, args: &AdminArgs) -> Result<ExitCode> {
         AdminCommand::LedgerHeads => ledger::heads(&settings).await?,
         AdminCommand::ListSuspended => ledger::suspended(&settings).await?,
         AdminCommand::RotateSealingKey => sealing::rotate(&settings).await?,
+        AdminCommand::ListFeeds => hooks::feeds(&settings).await?,
+        AdminCommand::RestartFeed(args) => hooks::restart_feed(&settings, args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

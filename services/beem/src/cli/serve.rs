@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Only these services, each its own gRPC listener's: gateway, identity, authz
+    /// Only these services, each its own gRPC listener's: gateway, identity, authz, ledger, hooks
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     pub services: Vec<String>,
     /// The public listener [default: 127.0.0.1:8080]

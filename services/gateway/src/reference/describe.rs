@@ -1,49 +1,10 @@
 //! The contract in words: comments, types and fields as outside callers see them.
 
-use crate::transcode::{STRUCT, TIMESTAMP, is_present_mask};
-use beem_proto::{Access, Body, Contract, HttpBinding, Method, is_money, public_name};
-use prost_reflect::{
-    DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, ServiceDescriptor, Value,
-};
-use std::collections::HashMap;
+pub(super) use beem_proto::schema::{Comments, object, values, visible};
 
-/// The comments of every proto file.
-pub(super) struct Comments {
-    by_place: HashMap<(String, Vec<i32>), String>,
-}
-
-impl Comments {
-    pub(super) fn of(pool: &DescriptorPool) -> Self {
-        let mut by_place = HashMap::new();
-        for file in pool.files() {
-            let Some(info) = &file.file_descriptor_proto().source_code_info else { continue };
-            for location in &info.location {
-                let text = location.leading_comments.as_deref().or(location.trailing_comments.as_deref());
-                if let Some(text) = text {
-                    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                    by_place.insert((file.name().to_owned(), location.path.clone()), words);
-                }
-            }
-        }
-        Self { by_place }
-    }
-
-    pub(super) fn field(&self, field: &FieldDescriptor) -> &str {
-        self.at(field.parent_file().name(), field.path())
-    }
-
-    pub(super) fn message(&self, message: &MessageDescriptor) -> &str {
-        self.at(message.parent_file().name(), message.path())
-    }
-
-    pub(super) fn service(&self, service: &ServiceDescriptor) -> &str {
-        self.at(service.parent_file().name(), service.path())
-    }
-
-    fn at(&self, file: &str, path: &[i32]) -> &str {
-        self.by_place.get(&(file.to_owned(), path.to_vec())).map_or("", String::as_str)
-    }
-}
+use crate::transcode::{STRUCT, TIMESTAMP};
+use beem_proto::{Access, Body, Contract, HttpBinding, Method, is_money};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 /// One RPC at one place in HTTP.
 pub(super) struct Operation<'a> {
@@ -118,12 +79,6 @@ impl Operation<'_> {
     }
 }
 
-/// The fields of a message that exist for outside callers.
-pub(super) fn visible(message: &MessageDescriptor) -> impl Iterator<Item = FieldDescriptor> {
-    let fields: Vec<_> = message.fields().filter(|f| !is_present_mask(f)).collect();
-    fields.into_iter()
-}
-
 /// Who may call, as full role names or in words.
 pub(super) fn access(method: &Method) -> Vec<String> {
     match &method.access {
@@ -131,35 +86,6 @@ pub(super) fn access(method: &Method) -> Vec<String> {
         Access::SignedIn => vec!["signed in".into()],
         Access::Public => vec!["public".into()],
         Access::Internal(callers) => callers.iter().map(|c| format!("service {c}")).collect(),
-    }
-}
-
-/// The closed set of texts a field takes: the `values` option, or the names of its enum. Empty when it is open.
-pub(super) fn values(field: &FieldDescriptor) -> Vec<String> {
-    if let Kind::Enum(descriptor) = field.kind() {
-        return enum_names(&descriptor);
-    }
-    let options = field.options();
-    let extension = field.parent_file().parent_pool().get_extension_by_name("beem.access.v1.values");
-    let listed =
-        extension.filter(|e| options.has_extension(e)).map(|e| options.get_extension(&e).into_owned());
-    match listed {
-        Some(Value::List(items)) => items.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn enum_names(descriptor: &EnumDescriptor) -> Vec<String> {
-    descriptor.values().filter(|v| v.number() != 0).map(|v| public_name(&v)).collect()
-}
-
-/// The message a field holds, if it is one that stands in JSON as an object.
-pub(super) fn object(field: &FieldDescriptor) -> Option<MessageDescriptor> {
-    match field.kind() {
-        Kind::Message(message) if !field.is_map() && !message.full_name().starts_with("google.") => {
-            Some(message)
-        }
-        _ => None,
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod schemas;
 
-use super::describe::{Comments, Operation, access, operations};
+use super::describe::{Operation, access, operations};
 use beem_fault::Code;
+use beem_proto::schema::{Comments, Schemas, put, scalar};
 use beem_proto::{Access, Contract, Method, Verb};
-use schemas::{Schemas, put};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub fn openapi(contract: &Contract, origins: &[String]) -> Value {
     let comments = Comments::of(&contract.pool);
     let operations = operations(contract);
-    let mut schemas = Schemas::new(&comments, &operations);
+    let mut schemas = schemas::schemas(&comments, &operations);
     let mut paths: Map<String, Value> = Map::new();
     let mut tags: Vec<Value> = Vec::new();
     for operation in &operations {
@@ -67,7 +67,7 @@ fn describe(operation: &Operation<'_>, comments: &Comments, schemas: &mut Schema
     if !parameters.is_empty() {
         put(&mut out, "parameters", parameters);
     }
-    if let Some(schema) = schemas.body(operation) {
+    if let Some(schema) = schemas::body(schemas, operation) {
         put(&mut out, "requestBody", json!({"content": {"application/json": {"schema": schema}}}));
     }
     out
@@ -104,7 +104,7 @@ fn summary(comment: &str) -> &str {
 
 fn parameters(operation: &Operation<'_>, comments: &Comments) -> Vec<Value> {
     let one = |field: &prost_reflect::FieldDescriptor, place: &str| {
-        let schema = schemas::scalar(field);
+        let schema = scalar(field);
         let mut parameter =
             json!({"name": field.json_name(), "in": place, "required": place == "path", "schema": schema});
         let comment = comments.field(field);
@@ -129,7 +129,7 @@ fn responses(operation: &Operation<'_>, schemas: &mut Schemas<'_>) -> Value {
     if write && known {
         put(&mut headers, "Idempotent-Replayed", json!({"$ref": "#/components/headers/Idempotent-Replayed"}));
     }
-    let content = schemas.answer(&method.descriptor.output());
+    let content = schemas::answer(schemas, &method.descriptor.output());
     let success = json!({"description": "Done.", "headers": headers, "content": content});
     let mut all = Map::new();
     all.insert(method.success_status().to_string(), success);

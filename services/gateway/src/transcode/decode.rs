@@ -2,10 +2,11 @@
 
 use super::json::{self, Json, Object};
 use super::path::Path;
-use super::{is_present_mask, percent, query, value};
+use super::{percent, query, value};
 use crate::routes::Found;
 use beem_fault::{Code, Fault, Result};
 use beem_proto::Body;
+use beem_proto::schema::is_present_mask;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use prost::Message;

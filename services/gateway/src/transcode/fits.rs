@@ -1,8 +1,9 @@
 //! What a request message must look like to be transcoded at all. Judged once, at the start: a contract that asks for
 //! more than the transcoder does stops there, not at the first call.
 
+use beem_proto::schema::is_present_mask;
 use beem_proto::{Body, HttpBinding, Method};
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{Kind, MessageDescriptor};
 
 pub(crate) const TIMESTAMP: &str = "google.protobuf.Timestamp";
 pub(crate) const STRUCT: &str = "google.protobuf.Struct";
@@ -49,11 +50,4 @@ fn message_fits(message: &MessageDescriptor, seen: &mut Vec<String>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Whether this is the field in which the gateway says which fields the body named; nobody outside sees it.
-pub(crate) fn is_present_mask(field: &FieldDescriptor) -> bool {
-    field.name() == "present"
-        && !field.is_list()
-        && matches!(field.kind(), Kind::Message(m) if m.full_name() == FIELD_MASK)
 }

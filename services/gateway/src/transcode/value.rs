@@ -2,10 +2,11 @@
 
 use super::json::{Json, Object};
 use super::path::{Path, shown};
-use super::{JSON_INTEGER_MAX, TIMESTAMP, enums, is_present_mask};
+use super::{TIMESTAMP, enums};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use beem_fault::{Code, Fault, Result};
+use beem_proto::schema::{JSON_INTEGER_MAX, is_present_mask};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 use std::borrow::Cow;
 use std::fmt::Display;

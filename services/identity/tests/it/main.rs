@@ -7,7 +7,6 @@
     reason = "what these tests cannot do without stops them"
 )]
 
-mod gate;
 mod rig;
 
 mod accounts;
@@ -21,6 +20,7 @@ mod installation;
 mod keys;
 mod mailbox;
 mod mailing;
+mod operators;
 mod passwords;
 mod people;
 mod person;
@@ -35,21 +35,4 @@ mod user_crash;
 mod users;
 mod uses;
 
-/// Each test once on SQLite and once on PostgreSQL.
-#[macro_export]
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::super::rig::Rig::start(super::super::rig::Base::Sqlite).await).await;
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::super::rig::Rig::start(super::super::rig::Base::Postgres).await).await;
-            })+
-        }
-    };
-}
+pub(crate) use beem_servicetest::on_both;

@@ -5,7 +5,6 @@ use crate::domain::{Cause, Entry, Kind, NewTransfer, Order, Purpose, Step};
 use crate::grpc::convert;
 use crate::store::entries::{Movement, Place};
 use crate::store::{accounts, engine};
-use crate::trail::Trail;
 use beem_caller::Actor;
 use beem_database::Tx;
 use beem_database::claims::Outcome;
@@ -14,6 +13,7 @@ use beem_fault::{Fault, Result};
 use beem_money::{Amount, Currency};
 use beem_proto::ledger::v1 as wire;
 use beem_settings::Environment;
+use beem_writes::Trail;
 use prost::Message as _;
 use serde_json::json;
 
@@ -66,7 +66,7 @@ impl Operations {
         let entered = engine::carry_out(tx, &effect, &order).await?;
         let answer = means.transaction(&credited(&entered.entries, transfer)?)?;
         let after = json!({ "amount": answer.amount, "currency": answer.currency, "transaction": answer.id });
-        audit::record(tx, trail.row(&answer.wallet_id, "done", Some(after))).await?;
+        audit::record(tx, trail.row(&answer.wallet_id, "done", None, Some(after))).await?;
         Ok(answer.encode_to_vec())
     }
 }

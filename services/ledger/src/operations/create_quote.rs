@@ -5,7 +5,6 @@ use super::{Means, Operations};
 use crate::domain::{LedgerAccount, Offer, Quote, Wanted};
 use crate::grpc::convert;
 use crate::store;
-use crate::trail::Trail;
 use beem_caller::Actor;
 use beem_database::Tx;
 use beem_database::claims::Outcome;
@@ -13,6 +12,7 @@ use beem_events::audit;
 use beem_fault::{Code, Fault, FieldFault, Result};
 use beem_ids::QuoteId;
 use beem_proto::ledger::v1 as wire;
+use beem_writes::Trail;
 use prost::Message as _;
 
 const CREATE_QUOTE: &str = "beem.ledger.v1.Quotes/CreateQuote";
@@ -67,7 +67,7 @@ impl Operations {
         store::quotes::insert(tx, &quote).await?;
         let answer = means.quote(&quote, tx.now())?;
         let after = means.quote_json.of(&answer).map_err(Fault::internal)?;
-        audit::record(tx, trail.row(&answer.id, "done", Some(after))).await?;
+        audit::record(tx, trail.row(&answer.id, "done", None, Some(after))).await?;
         Ok(answer.encode_to_vec())
     }
 }

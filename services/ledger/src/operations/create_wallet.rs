@@ -5,7 +5,6 @@ use super::Operations;
 use crate::domain::{LedgerAccount, Purpose};
 use crate::grpc::convert;
 use crate::store;
-use crate::trail::Trail;
 use beem_caller::Actor;
 use beem_database::Tx;
 use beem_database::claims::Outcome;
@@ -14,6 +13,7 @@ use beem_fault::{Fault, FieldFault, Result};
 use beem_ids::LedgerAccountId;
 use beem_money::Currency;
 use beem_proto::ledger::v1 as wire;
+use beem_writes::Trail;
 use prost::Message as _;
 use serde_json::json;
 
@@ -52,7 +52,7 @@ impl Operations {
         let (wallet, balance) = store::accounts::wallet(tx, owner, wallet.id).await?;
         let answer = convert::wallet(currency, &wallet, &balance);
         let after = json!({ "name": wallet.name, "currency": answer.currency });
-        audit::record(tx, trail.row(&answer.id, "done", Some(after))).await?;
+        audit::record(tx, trail.row(&answer.id, "done", None, Some(after))).await?;
         let event = NewEvent {
             account_id: owner,
             event: "layer1:ledger:wallet:created".to_owned(),

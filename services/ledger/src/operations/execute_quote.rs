@@ -4,7 +4,6 @@
 use super::Operations;
 use crate::domain::{Cause, Exchange, Executed, Kind, Order, Quote, QuoteStatus, Step};
 use crate::store::{self, engine};
-use crate::trail::Trail;
 use beem_caller::Actor;
 use beem_database::Tx;
 use beem_database::claims::Outcome;
@@ -12,6 +11,7 @@ use beem_events::{NewEvent, append, audit};
 use beem_fault::{Code, Fault, Result};
 use beem_ids::QuoteId;
 use beem_proto::ledger::v1 as wire;
+use beem_writes::Trail;
 use prost::Message as _;
 
 const EXECUTE_QUOTE: &str = "beem.ledger.v1.Quotes/ExecuteQuote";
@@ -46,7 +46,7 @@ impl Operations {
         let quote = exchange(tx, quote).await?;
         let answer = means.quote(&quote, tx.now())?;
         let data = means.quote_json.of(&answer).map_err(Fault::internal)?;
-        let mut row = trail.row(&answer.id, "done", Some(data.clone()));
+        let mut row = trail.row(&answer.id, "done", None, Some(data.clone()));
         row.before = Some(before);
         audit::record(tx, row).await?;
         let event = NewEvent {

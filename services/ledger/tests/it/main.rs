@@ -31,21 +31,4 @@ mod transactions;
 mod wallets;
 mod writer;
 
-/// Each test once on SQLite and once on PostgreSQL.
-#[macro_export]
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name($crate::rig::Rig::start($crate::rig::Base::Sqlite).await).await;
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name($crate::rig::Rig::start($crate::rig::Base::Postgres).await).await;
-            })+
-        }
-    };
-}
+pub(crate) use beem_servicetest::on_both;

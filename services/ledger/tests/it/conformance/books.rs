@@ -1,5 +1,7 @@
 //! Books without a service around them: the tables, a few wallets, orders written by hand.
 
+pub use beem_servicetest::Base;
+
 use beem_clock::{Clock, Entropy, Moment};
 use beem_database::{Database, DatabaseSettings, Sql as _};
 use beem_fault::Result;
@@ -9,12 +11,6 @@ use beem_ledger::domain::{Balance, Cause, Kind, LedgerAccount, NewHold, NewTrans
 use beem_ledger::store::{accounts, bulk, engine};
 use beem_money::{Amount, Currencies, CurrencyCode};
 use beem_settings::Environment;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Base {
-    Sqlite,
-    Postgres,
-}
 
 pub struct Books {
     pub base: Base,
@@ -26,10 +22,7 @@ pub struct Books {
 impl Books {
     pub fn new(base: Base) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = match base {
-            Base::Sqlite => format!("sqlite:{}", folder.path().join("ledger.sqlite").display()),
-            Base::Postgres => beem_testkit::postgres::fresh_database(),
-        };
+        let url = base.fresh(folder.path(), "ledger");
         Self { base, url, clock: Clock::manual(Moment::from_unix_s(1_700_000_000)), _folder: folder }
     }
 

@@ -1,31 +1,34 @@
-//! The way from identity to authz, which a test can close, cut or have answer otherwise.
+//! The way from one service to another, which a test can close, cut or have answer otherwise.
 
 use beem_fault::{Code, Fault};
 use beem_link::LocalService;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
 
-/// What happens to identity's calls of authz.
+/// What happens to the calls.
 #[derive(Clone, Debug, Default)]
 struct GateState {
     away: bool,
-    /// The n-th call from now never comes back: before it reached authz, or after authz did it.
+    /// The n-th call from now never comes back: before it reached the other, or after that did it.
     hang: Option<(usize, Reached)>,
     /// Calls of this name are answered so.
     refused: Option<(&'static str, Code)>,
     calls: Vec<String>,
 }
 
+/// Whether a call that never comes back got there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reached {
     No,
     Yes,
 }
 
-/// The way from identity to authz.
+/// The way from one service to another. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Gate {
     state: Arc<Mutex<GateState>>,
@@ -33,10 +36,22 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// The service with this gate in front of it.
+    #[must_use]
+    pub fn before(&self, service: LocalService) -> LocalService {
+        let gate = self.clone();
+        BoxCloneSyncService::new(tower::service_fn(move |request| {
+            let (gate, service) = (gate.clone(), service.clone());
+            async move { Ok::<_, Infallible>(gate.pass(request, service).await) }
+        }))
+    }
+
+    /// From now on the other is away.
     pub fn close(&self) {
         self.state.lock().unwrap().away = true;
     }
 
+    /// As in the beginning: everything passes.
     pub fn open(&self) {
         let mut state = self.state.lock().unwrap();
         state.away = false;
@@ -44,13 +59,14 @@ impl Gate {
         state.refused = None;
     }
 
+    /// The `call`-th call from now, from 0, never comes back.
     pub fn hang_at(&self, call: usize, reached: Reached) {
         let mut state = self.state.lock().unwrap();
         state.calls.clear();
         state.hang = Some((call, reached));
     }
 
-    /// Authz says so to every call of this name.
+    /// The other says so to every call of this name.
     pub fn refuse(&self, call: &'static str, code: Code) {
         self.state.lock().unwrap().refused = Some((call, code));
     }
@@ -60,12 +76,12 @@ impl Gate {
         self.hanging.notified().await;
     }
 
-    /// The calls since the last look.
+    /// The names of the calls since the last look.
     pub fn calls(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
     }
 
-    pub async fn pass(self, request: http::Request<Body>, inner: LocalService) -> http::Response<Body> {
+    async fn pass(self, request: http::Request<Body>, inner: LocalService) -> http::Response<Body> {
         let (away, refused, hangs) = {
             let mut state = self.state.lock().unwrap();
             let name = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
@@ -75,7 +91,7 @@ impl Gate {
             (state.away, refused, state.hang.filter(|(n, _)| *n == place).map(|(_, reached)| reached))
         };
         if away {
-            return Status::unavailable("authz is away").into_http();
+            return Status::unavailable("it is away").into_http();
         }
         if let Some(code) = refused {
             return Status::from(Fault::new(code, "as told")).into_http();

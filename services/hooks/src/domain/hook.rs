@@ -1,0 +1,218 @@
+//! A hook: where events go, which ones, and whether.
+
+use super::{Area, Areas, CATALOGUE, EventType};
+use beem_clock::Moment;
+use beem_fault::{Code, Fault, FieldFault, Result};
+use beem_ids::{AccountId, HookId, PrincipalId};
+use beem_roles::RoleSet;
+
+/// Characters of a URL at most.
+pub const LONGEST_URL: usize = 2_048;
+
+/// Codes of one hook at most.
+pub const MOST_EVENT_CODES: usize = 50;
+
+/// All types of the areas that the maker may read.
+const ALL: &str = "*";
+
+/// Which events a hook asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventCodes {
+    codes: Vec<String>,
+    /// What its maker could read when the codes were set.
+    areas: Areas,
+}
+
+/// Why a hook is not enabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisabledReason {
+    /// Somebody disabled it.
+    Operator,
+    /// The receiver answered 410.
+    Gone,
+    /// Nothing but failures for five days.
+    Failing,
+}
+
+/// A destination of an account's events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hook {
+    pub id: HookId,
+    pub account: AccountId,
+    /// Normalised.
+    pub url: String,
+    pub codes: EventCodes,
+    /// None while it is enabled.
+    pub disabled: Option<DisabledReason>,
+    pub created_by: PrincipalId,
+    pub created: Moment,
+    pub updated: Moment,
+}
+
+/// What CreateHook asks for, well formed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewHook {
+    pub url: String,
+    pub codes: EventCodes,
+    pub enabled: bool,
+}
+
+/// What UpdateHook asks for, well formed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HookPatch {
+    pub url: Option<String>,
+    pub codes: Option<EventCodes>,
+    pub enabled: Option<bool>,
+}
+
+impl DisabledReason {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "OPERATOR",
+            Self::Gone => "GONE",
+            Self::Failing => "FAILING",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Operator, Self::Gone, Self::Failing].into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+impl EventCodes {
+    /// What somebody with these roles asks for.
+    ///
+    /// # Errors
+    /// `validation-failed` naming each code that is none; `role-missing` with the roles that would do, for a code of an area
+    /// that may not be read.
+    pub fn parse(codes: &[String], roles: RoleSet) -> Result<Self> {
+        let wrong = |field: String, detail: &str| FieldFault {
+            field,
+            code: Code::ValidationFailed,
+            detail: detail.to_owned(),
+        };
+        if codes.is_empty() || codes.len() > MOST_EVENT_CODES {
+            return Err(Fault::field("eventCodes", format!("1 to {MOST_EVENT_CODES} types, or [\"*\"]")));
+        }
+        let mut faults = Vec::new();
+        for (n, code) in codes.iter().enumerate() {
+            let detail = match () {
+                () if code == ALL && codes.len() == 1 => continue,
+                () if code == ALL => "\"*\" stands alone",
+                () if EventType::find(code).is_none() => "not an event type: see /platform/v1/hook-events",
+                () if codes.iter().take(n).any(|earlier| earlier == code) => "is there already",
+                () => continue,
+            };
+            faults.push(wrong(format!("eventCodes[{n}]"), detail));
+        }
+        if !faults.is_empty() {
+            return Err(Fault::fields(faults));
+        }
+        let areas = Areas::readable(roles);
+        let named = codes.iter().filter_map(|code| EventType::find(code));
+        for ty in named {
+            if !areas.has(ty.area) {
+                return Err(role_missing(ty));
+            }
+        }
+        Ok(Self { codes: codes.to_vec(), areas })
+    }
+
+    /// As stored.
+    #[must_use]
+    pub const fn stored(codes: Vec<String>, areas: Areas) -> Self {
+        Self { codes, areas }
+    }
+
+    #[must_use]
+    pub fn codes(&self) -> &[String] {
+        &self.codes
+    }
+
+    #[must_use]
+    pub const fn areas(&self) -> Areas {
+        self.areas
+    }
+
+    /// Whether it asks for events of this type.
+    #[must_use]
+    pub fn ask_for(&self, event: &str) -> bool {
+        let named = self.codes.iter().any(|code| code == ALL || code == event);
+        named && Area::of(event).is_some_and(|area| self.areas.has(area))
+    }
+
+    /// The types it asks for today.
+    pub fn types(&self) -> impl Iterator<Item = &'static EventType> {
+        CATALOGUE.iter().filter(|ty| self.ask_for(ty.event))
+    }
+}
+
+fn role_missing(ty: &EventType) -> Fault {
+    let roles: Vec<String> = ty.area.readers().iter().map(|role| role.full()).collect();
+    Fault::new(Code::RoleMissing, format!("{} needs one of {}", ty.event, roles.join(", ")))
+}
+
+impl Hook {
+    /// With the changes made.
+    #[must_use]
+    pub fn patched(&self, patch: HookPatch, now: Moment) -> Self {
+        let disabled = match patch.enabled {
+            Some(true) => None,
+            Some(false) => Some(self.disabled.unwrap_or(DisabledReason::Operator)),
+            None => self.disabled,
+        };
+        Self {
+            url: patch.url.unwrap_or_else(|| self.url.clone()),
+            codes: patch.codes.unwrap_or_else(|| self.codes.clone()),
+            disabled,
+            updated: now,
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beem_roles::Role;
+
+    const WALLET: &str = "layer1:ledger:wallet:created";
+    const EXECUTED: &str = "layer1:ledger:conversion:executed";
+
+    fn parse(codes: &[&str], roles: RoleSet) -> Result<EventCodes> {
+        EventCodes::parse(&codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>(), roles)
+    }
+
+    #[test]
+    fn codes_are_known_ones_each_once_or_everything() {
+        assert!(parse(&[WALLET, EXECUTED], RoleSet::ALL).unwrap().ask_for(EXECUTED));
+        assert!(!parse(&[WALLET], RoleSet::ALL).unwrap().ask_for(EXECUTED));
+        assert!(parse(&["*"], RoleSet::ALL).unwrap().ask_for("layer1:ledger:wallet:renamed"));
+        assert!(!parse(&["*"], RoleSet::ALL).unwrap().ask_for("layer1:hook:test"));
+        let fields = |codes: &[&str]| {
+            let fault = parse(codes, RoleSet::ALL).unwrap_err();
+            assert_eq!(fault.code, Code::ValidationFailed);
+            fault.fields.into_iter().map(|field| field.field).collect::<Vec<_>>()
+        };
+        assert_eq!(fields(&[]), ["eventCodes"]);
+        assert_eq!(fields(&[""; 51]), ["eventCodes"]);
+        assert_eq!(
+            fields(&["*", WALLET, WALLET, "wallet"]),
+            ["eventCodes[0]", "eventCodes[2]", "eventCodes[3]"]
+        );
+    }
+
+    #[test]
+    fn a_maker_names_only_what_it_may_read() {
+        let roles = RoleSet::EMPTY.with(Role::HookOperator).with(Role::LedgerViewer);
+        assert!(parse(&[WALLET], roles).is_ok());
+        let refusal = parse(&[WALLET, EXECUTED], roles).unwrap_err();
+        assert_eq!(refusal.code, Code::RoleMissing);
+        assert!(refusal.detail.contains("layer1:role:conversion:operator"), "{}", refusal.detail);
+        let all = parse(&["*"], roles).unwrap();
+        assert!(all.ask_for(WALLET) && !all.ask_for(EXECUTED));
+        assert_eq!(all.types().count(), 1);
+    }
+}
