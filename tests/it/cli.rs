@@ -170,7 +170,7 @@ async fn admin_lists_and_restarts_feeds(rig: &Rig) {
         let listed = ok(&rig.beem(&["admin", "list-feeds"]));
         listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    // The first account's making is an event of identity.
+    rig.new_client(&[]).await;
     let taken_in = eventually("identity's events are taken in", || async {
         feeds().into_iter().find(|feed| feed["source"] == "identity" && feed["position"].as_u64() > Some(0))
     });

@@ -1,6 +1,6 @@
 //! A hook: where events go, which ones, and whether.
 
-use super::{Area, Areas, CATALOGUE, EventType};
+use super::{Area, Areas, CATALOGUE, EventType, TEST_EVENT};
 use beem_clock::Moment;
 use beem_fault::{Code, Fault, FieldFault, Result};
 use beem_ids::{AccountId, HookId, PrincipalId};
@@ -141,6 +141,12 @@ impl EventCodes {
     pub fn ask_for(&self, event: &str) -> bool {
         let named = self.codes.iter().any(|code| code == ALL || code == event);
         named && Area::of(event).is_some_and(|area| self.areas.has(area))
+    }
+
+    /// Whether an event of this type may be sent to the hook: one that it asks for, or its own test.
+    #[must_use]
+    pub fn allow(&self, event: &str) -> bool {
+        event == TEST_EVENT || self.ask_for(event)
     }
 
     /// The types it asks for today.

@@ -2,7 +2,7 @@
 
 use super::Works;
 use super::leases::Lease;
-use crate::domain::{Ending, Finding, Verdict, judge};
+use crate::domain::{Ending, EventCodes, Finding, Verdict, judge};
 use crate::keys::{self, Signer};
 use crate::store::due::Due;
 use crate::store::outcomes::{Outcome, Weight};
@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Receiver {
     pub hook: HookId,
     pub url: String,
+    /// What it asks for now: what it asked for once was perhaps another receiver's to see.
+    pub codes: EventCodes,
     pub active: Arc<Signer>,
     pub retiring: Option<Arc<Signer>>,
 }
@@ -41,6 +43,10 @@ struct Turn<'w> {
 impl Attempt {
     /// Makes it, when its turn comes. None when by then the lane was lost or the process drains: nothing was sent.
     pub async fn make(self, mut due: Due) -> Option<Outcome> {
+        if !self.receiver.codes.allow(&due.event) {
+            let error = "the hook no longer asks for this type of event";
+            return Some(failed(&self.works, &self.receiver, &due, error, None));
+        }
         let Some(body) = due.body.take() else {
             return Some(failed(&self.works, &self.receiver, &due, "the event is no longer kept", None));
         };

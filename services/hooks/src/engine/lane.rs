@@ -215,7 +215,7 @@ impl Worker {
         if due.is_empty() {
             return Ok(None);
         }
-        let Some((url, health)) = due::receiver(db, hook).await? else {
+        let Some((url, codes, health)) = due::receiver(db, hook).await? else {
             self.going = Going::Leaving(Leaving::Closing);
             return Ok(None);
         };
@@ -223,7 +223,7 @@ impl Worker {
         let signer = |key| works.signers.of(key, &works.sealing);
         let (active, retiring) = (signer(&active)?, retiring.as_ref().map(signer).transpose()?);
         self.health = health;
-        Ok(Some(Page { receiver: Arc::new(Receiver { hook, url, active, retiring }), due, read_at }))
+        Ok(Some(Page { receiver: Arc::new(Receiver { hook, url, codes, active, retiring }), due, read_at }))
     }
 
     fn send(&mut self, due: Due, receiver: Arc<Receiver>) {
@@ -234,7 +234,7 @@ impl Worker {
             probes: self.health.is_open(),
             cancel: self.cancel.clone(),
         };
-        let about = Due { body: None, ..due };
+        let about = Due { event: due.event.clone(), body: None, ..due };
         self.busy.insert(due.id);
         let attempt = self.sending.spawn(attempt.make(due).in_current_span());
         self.under_way.insert(attempt.id(), (about, receiver));

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 const REPLAY_DELIVERY: &str = "beem.hooks.v1.Hooks/ReplayDelivery";
 
 impl Operations {
-    /// Refusals: `not-found` for the hook, the delivery, or an event that is no longer kept; `hook-disabled`.
+    /// Refusals: `not-found` for the hook, the delivery, an event that is no longer kept or asked for; `hook-disabled`.
     pub async fn replay_delivery(&self, actor: &Actor, asked: &wire::ReplayDeliveryRequest) -> Outcome {
         let trail = Trail { actor, action: "ReplayDelivery", target_type: "delivery" };
         let request = asked.encode_to_vec();
@@ -38,6 +38,9 @@ async fn begin_anew(tx: &Tx<'_>, trail: Trail<'_>, asked: &wire::ReplayDeliveryR
     let hook = store::hooks::lock(tx, trail.actor.account, id).await?;
     let before = store::deliveries::lock(tx, id, delivery).await?;
     let hook = sendable(hook)?;
+    if !hook.codes.allow(&before.event) {
+        return Err(Fault::new(Code::NotFound, "the hook no longer asks for this type of event"));
+    }
     if !store::events::keep(tx, before.event_id).await? {
         return Err(Fault::new(Code::NotFound, "its event is no longer kept"));
     }

@@ -1,7 +1,8 @@
 //! What the worker of a lane reads: where its hook sends to, how it has been doing, and what is due.
 
+use super::hooks;
 use super::lanes::{HEALTH_COLUMNS, health};
-use crate::domain::Health;
+use crate::domain::{EventCodes, Health};
 use beem_clock::Moment;
 use beem_database::{OrFault as _, Sql};
 use beem_fault::{Fault, Result};
@@ -14,6 +15,8 @@ use uuid::Uuid;
 pub struct Due {
     pub id: DeliveryId,
     pub event_id: EventId,
+    /// Its type.
+    pub event: String,
     pub created: Moment,
     /// All attempts so far.
     pub attempts: u64,
@@ -23,17 +26,17 @@ pub struct Due {
     pub body: Option<String>,
 }
 
-/// Where a hook sends to, and how it has been doing: None when nothing is sent to it.
+/// Where a hook sends to, what it asks for, and how it has been doing: None when nothing is sent to it.
 ///
 /// # Errors
 /// As the database says; `internal` for a garbled row.
-pub async fn receiver(on: &impl Sql, hook: HookId) -> Result<Option<(String, Health)>> {
+pub async fn receiver(on: &impl Sql, hook: HookId) -> Result<Option<(String, EventCodes, Health)>> {
     let sql = format!(
-        "SELECT h.url, {HEALTH_COLUMNS} FROM hooks AS h JOIN lanes ON lanes.hook = h.id
+        "SELECT h.url, h.event_codes, h.areas, {HEALTH_COLUMNS} FROM hooks AS h JOIN lanes ON lanes.hook = h.id
         WHERE h.id = $1 AND h.enabled AND h.deleted_ms IS NULL"
     );
     let row = on.row(&sql, vec![hook.0.into()]).await?;
-    row.map(|row| Ok((row.try_get("", "url").or_fault()?, health(&row)?))).transpose()
+    row.map(|row| Ok((row.try_get("", "url").or_fault()?, hooks::codes(&row)?, health(&row)?))).transpose()
 }
 
 /// The first `max` of a hook's deliveries that are due, those first that have been for longest.
@@ -41,7 +44,7 @@ pub async fn receiver(on: &impl Sql, hook: HookId) -> Result<Option<(String, Hea
 /// # Errors
 /// As the database says; `internal` for a garbled row.
 pub async fn deliveries(on: &impl Sql, hook: HookId, now: Moment, max: usize) -> Result<Vec<Due>> {
-    let sql = "SELECT d.id, d.event_id, d.created_ms, d.attempts, d.tries, e.body
+    let sql = "SELECT d.id, d.event_id, d.event, d.created_ms, d.attempts, d.tries, e.body
         FROM deliveries AS d LEFT JOIN events AS e ON e.event_id = d.event_id
         WHERE d.hook = $1 AND d.status = 'PENDING' AND d.next_ms <= $2 ORDER BY d.next_ms, d.id LIMIT $3";
     let max = i64::try_from(max).map_err(Fault::internal)?;
@@ -53,6 +56,7 @@ fn read(row: &QueryResult) -> Result<Due> {
     Ok(Due {
         id: DeliveryId(row.try_get::<Uuid>("", "id").or_fault()?),
         event_id: EventId(row.try_get::<Uuid>("", "event_id").or_fault()?),
+        event: row.try_get("", "event").or_fault()?,
         created: Moment::from_unix_ms(count("created_ms")?),
         attempts: u64::try_from(count("attempts")?).map_err(Fault::internal)?,
         tries: u32::try_from(count("tries")?).map_err(Fault::internal)?,

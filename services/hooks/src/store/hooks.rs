@@ -193,9 +193,17 @@ fn codes_text(hook: &Hook) -> Result<String> {
     serde_json::to_string(hook.codes.codes()).map_err(Fault::internal)
 }
 
-fn read(row: &QueryResult) -> Result<Hook> {
+/// What a hook asks for, of a row with `event_codes` and `areas`.
+///
+/// # Errors
+/// `internal` for a garbled row.
+pub fn codes(row: &QueryResult) -> Result<EventCodes> {
     let codes =
         serde_json::from_str(&text(row, "event_codes")?).map_err(|_| garbled("hook's event codes"))?;
+    Ok(EventCodes::stored(codes, Areas::from_bits(row.try_get("", "areas").or_fault()?)))
+}
+
+fn read(row: &QueryResult) -> Result<Hook> {
     let reason: Option<String> = row.try_get("", "disabled_reason").or_fault()?;
     let reason = reason.map(|text| DisabledReason::parse(&text).ok_or_else(|| garbled("hook's reason")));
     let disabled = match (flag(row, "enabled")?, reason.transpose()?) {
@@ -207,7 +215,7 @@ fn read(row: &QueryResult) -> Result<Hook> {
         id: HookId(id(row, "id")?),
         account: AccountId(id(row, "account_id")?),
         url: text(row, "url")?,
-        codes: EventCodes::stored(codes, Areas::from_bits(row.try_get("", "areas").or_fault()?)),
+        codes: codes(row)?,
         disabled,
         created_by: PrincipalId(id(row, "created_by")?),
         created: moment(row, "created_ms")?,

@@ -7,6 +7,7 @@ use crate::rig::{Reply, Rig, until};
 use beem_events::audit::unpushed;
 use beem_proto::hooks::v1 as wire;
 use beem_proto::to_timestamp;
+use prost_types::FieldMask;
 
 on_both!(
     what_was_delivered_is_sent_again_byte_for_byte,
@@ -14,6 +15,7 @@ on_both!(
     one_key_replays_once,
     to_a_disabled_hook_nothing_is_sent_again,
     what_is_no_longer_kept_cannot_be_sent_again,
+    what_is_no_longer_asked_for_goes_to_nobody_else,
     a_replay_says_since_when,
     a_hook_gets_what_was_before_it,
 );
@@ -162,4 +164,29 @@ async fn a_hook_gets_what_was_before_it(rig: Rig) {
     until("they are recorded", async || delivered().await == 5).await;
     until("the replays have ended", async || rig.count("replays").await == 0).await;
     assert_eq!((got.len(), receiver.received().len()), (5, 5));
+}
+
+/// Somebody who may not read wallets narrows a hook to what it may read and leads it to itself: nothing of before goes there.
+async fn what_is_no_longer_asked_for_goes_to_nobody_else(rig: Rig) {
+    let (receiver, other) = (Receiver::start(Answer::status(500)).await, Receiver::start(Answer::ok()).await);
+    let hook = rig.hook(&receiver.url(), &["layer1:ledger:wallet:created"]).await;
+    wallets(&rig, 1).await;
+    rig.run_tasks_but(&["hooks-audit"]);
+    receiver.wait_for(1).await;
+    let delivery = all(&rig, &hook).await.remove(0).id;
+    let patched = async |fields: &[&str], asked: wire::UpdateHookRequest| {
+        let paths = fields.iter().map(|field| (*field).to_owned()).collect();
+        let asked =
+            wire::UpdateHookRequest { id: hook.id.clone(), present: Some(FieldMask { paths }), ..asked };
+        let done: Reply<wire::Hook> =
+            rig.call(&rig.owner, &rig.key(), "/beem.hooks.v1.Hooks/UpdateHook", asked).await;
+        done.unwrap()
+    };
+    let codes = vec!["layer1:identity:client:key-rotated".to_owned()];
+    patched(&["event_codes"], wire::UpdateHookRequest { event_codes: codes, ..Default::default() }).await;
+    patched(&["url"], wire::UpdateHookRequest { url: other.url(), ..Default::default() }).await;
+    rig.clock.advance_ms(10_000);
+    until("it has failed", async || status(&rig, &hook, &delivery).await == "FAILED").await;
+    let refusal = again(&rig, &hook, "key", &delivery).await.unwrap_err();
+    assert_eq!((refusal.code(), other.received().len()), ("not-found", 0));
 }
