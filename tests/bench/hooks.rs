@@ -10,6 +10,7 @@ mod producer;
 mod receivers;
 
 use crate::ledger::Range;
+use crate::measure::as_f64;
 use crate::process::Measured;
 use bare::bare;
 use house::House;
@@ -123,8 +124,8 @@ async fn as_fast_as_it_goes(
         sleep(lasting).await;
         let delivered = receivers.received() - before;
         let spent = process.cpu_us()? - spent;
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let (delivered, spent) = (delivered as f64, spent as f64);
+        let delivered = as_f64(u64::try_from(delivered).unwrap_or(u64::MAX));
+        let spent = as_f64(spent);
         Ok::<_, String>((delivered / began.elapsed().as_secs_f64(), spent / delivered))
     };
     tokio::select! {
@@ -141,8 +142,8 @@ async fn at_a_rate(
     lasting: Duration,
 ) -> Result<Seen, String> {
     let producer = house.producer();
-    #[expect(clippy::cast_precision_loss, reason = "at most 100")]
-    let every = Duration::from_secs_f64(receivers.count() as f64 / per_s);
+    let count = as_f64(u64::try_from(receivers.count()).unwrap_or(1));
+    let every = Duration::from_secs_f64(count / per_s);
     let (began, mut made) = (Instant::now(), 0_u32);
     let until = began + WARM_UP + lasting;
     let mut counts = false;
@@ -152,20 +153,14 @@ async fn at_a_rate(
             receivers.take();
             counts = true;
         }
-        made += 1;
-        producer.make(1).await?;
-        let next = began + every * made;
-        if next > Instant::now() {
-            tokio::time::sleep_until(next).await;
-        } else if next + Duration::from_millis(50) < Instant::now() {
-            // The producer is behind: what is owed is made at once, as it would have come.
-            let owed = (Instant::now() - next).as_secs_f64() / every.as_secs_f64();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-            let owed = owed as u32;
-            if owed > 0 {
-                producer.make(owed.min(100)).await?;
-                made += owed.min(100);
-            }
+        // What is owed by now: one, or more when this is behind, each as if it had come in time.
+        let due = u32::try_from(began.elapsed().as_nanos() / every.as_nanos().max(1)).unwrap_or(u32::MAX);
+        let owed = due.saturating_sub(made).min(100);
+        if owed == 0 {
+            tokio::time::sleep_until(began + every * (made + 1)).await;
+        } else {
+            producer.make(owed).await?;
+            made += owed;
         }
     }
     receivers.settled().await;

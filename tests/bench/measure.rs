@@ -73,6 +73,6 @@ fn cpu_us(processes: &[Measured]) -> Result<Vec<u64>, String> {
     clippy::cast_precision_loss,
     reason = "counts of seconds are far below 2^52"
 )]
-fn as_f64(n: u64) -> f64 {
+pub fn as_f64(n: u64) -> f64 {
     n as f64
 }

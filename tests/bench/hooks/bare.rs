@@ -1,6 +1,7 @@
 //! The yardstick: `reqwest` in a loop.
 
 use super::receivers::Receivers;
+use crate::measure::as_f64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,10 +19,9 @@ pub async fn bare(receivers: &Receivers, body_bytes: usize, lasting: Duration) -
     let (give, take) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || drop(give.send(loops(&urls, each, body_bytes, lasting))));
     let took = take.await.map_err(|e| e.to_string())??;
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let requests = (receivers.received() - before) as f64;
+    let requests = u64::try_from(receivers.received() - before).unwrap_or(u64::MAX);
     receivers.take();
-    Ok(requests / took.as_secs_f64())
+    Ok(as_f64(requests) / took.as_secs_f64())
 }
 
 fn loops(urls: &[String], each: usize, body_bytes: usize, lasting: Duration) -> Result<Duration, String> {

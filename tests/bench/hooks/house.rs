@@ -56,7 +56,8 @@ impl House {
         for url in urls {
             let made = self.client().post(HOOKS, &json!({ "url": url, "eventCodes": ["*"] })).await;
             let made: Value = if made.status == 201 { made.json() } else { return Err(made.text()) };
-            self.hooks.push(made["id"].as_str().ok_or("no id")?.to_owned());
+            let id = made.get("id").and_then(Value::as_str).ok_or("no id")?;
+            self.hooks.push(id.to_owned());
         }
         Ok(())
     }

@@ -52,7 +52,8 @@ impl Producer {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let stop = CancellationToken::new();
-        serve(folder, listener, feed.clone(), stop.clone());
+        let contract = Contract::load().map_err(|e| e.to_string())?;
+        serve(folder, contract, listener, feed.clone(), stop.clone());
         let ended = stop.clone();
         drop(beem_runtime::spawn(async move { feed.sequence(ended).await }));
         Ok(Self { db, account, made: AtomicUsize::new(0), address, stop })
@@ -102,11 +103,11 @@ impl Producer {
     }
 }
 
-fn serve(folder: &Path, listener: TcpListener, feed: Feed, stop: CancellationToken) {
+fn serve(folder: &Path, contract: Contract, listener: TcpListener, feed: Feed, stop: CancellationToken) {
     let hooks = ClusterKeys::read(folder).identity("hooks").public_key();
     let settings = GuardSettings {
         service: "ledger".to_owned(),
-        contract: Contract::load().unwrap_or_else(|e| panic!("{e}")),
+        contract,
         issuers: Issuers::new("ledger", BTreeMap::from([("hooks".to_owned(), vec![hooks])])),
         opener: Opener::new("ledger", Vec::new()),
         extra_methods: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! Receivers on a thread of their own: each a port, all of them as little as HTTP/1.1 allows. A body holds when its event was
 //! committed, so that the time to its first attempt is known when it comes.
 
+use crate::measure::as_f64;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,8 +40,7 @@ impl Seen {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let at = (sorted.len() * hundredths).div_ceil(100).saturating_sub(1);
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        sorted.get(at).map_or(f64::NAN, |us| *us as f64 / 1e3)
+        sorted.get(at).map_or(f64::NAN, |us| as_f64(*us) / 1e3)
     }
 }
 
@@ -64,7 +64,7 @@ impl Receivers {
                 for _ in 0..count {
                     let Ok(listener) = TcpListener::bind("127.0.0.1:0").await else { return };
                     addresses.extend(listener.local_addr());
-                    tokio::task::spawn(accept(listener, Arc::clone(&theirs)));
+                    drop(beem_runtime::spawn(accept(listener, Arc::clone(&theirs))));
                 }
                 let _ = give.send(addresses);
                 ended.cancelled().await;
@@ -112,7 +112,7 @@ impl Receivers {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
-        tokio::task::spawn(async move { drop(serve(stream, &shared).await) });
+        drop(beem_runtime::spawn(async move { drop(serve(stream, &shared).await) }));
     }
 }
 
