@@ -170,13 +170,14 @@ async fn admin_lists_and_restarts_feeds(rig: &Rig) {
         let listed = ok(&rig.beem(&["admin", "list-feeds"]));
         listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
-    rig.new_client(&[]).await;
-    let taken_in = eventually("identity's events are taken in", || async {
-        feeds().into_iter().find(|feed| feed["source"] == "identity" && feed["position"].as_u64() > Some(0))
+    let wallet = serde_json::json!({ "currency": "USD", "name": "fed" });
+    rig.client().post("/api/v1/wallets", &wallet).await.expect(201);
+    let taken_in = eventually("the ledger's events are taken in", || async {
+        feeds().into_iter().find(|feed| feed["source"] == "ledger" && feed["position"].as_u64() > Some(0))
     });
     assert_eq!(taken_in.await["lost"], false);
-    let begun: Value = serde_json::from_str(&ok(&rig.beem(&["admin", "restart-feed", "identity"]))).unwrap();
-    assert_eq!((&begun["source"], &begun["lost"]), (&"identity".into(), &false.into()));
+    let begun: Value = serde_json::from_str(&ok(&rig.beem(&["admin", "restart-feed", "ledger"]))).unwrap();
+    assert_eq!((&begun["source"], &begun["lost"]), (&"ledger".into(), &false.into()));
     assert!(!rig.beem(&["admin", "restart-feed", "ledgre"]).status.success());
 }
 

@@ -44,6 +44,7 @@ async fn row_1_a_commit_whose_answer_was_lost_is_not_written_again() {
 
 async fn row_1_a_write_dropped_at_any_await_and_repeated_happens_once(rig: Rig) {
     let (one, two) = (rig.process().await, rig.process().await);
+    let mut dropped = 0;
     for polls in 1..300 {
         let text = format!("after {polls}");
         let done = polled(write(&one, &key(&text), &text), polls).await;
@@ -51,13 +52,18 @@ async fn row_1_a_write_dropped_at_any_await_and_repeated_happens_once(rig: Rig) 
         let again = write(repeat, &key(&text), &text).await;
         assert_eq!(again.result.unwrap(), format!("noted {text}").into_bytes());
         assert_eq!(noted(&one, &text).await, 1, "{text}");
-        if let Some(first) = done {
-            assert!(!first.replayed && again.replayed);
-            assert!(polls > 1);
-            return;
+        match done {
+            None => dropped += 1,
+            // Where the database answers before anybody looks, a write may end at its first poll.
+            Some(first) => {
+                assert!(!first.replayed && again.replayed);
+                if dropped > 0 {
+                    return;
+                }
+            }
         }
     }
-    panic!("it never ended");
+    panic!("it never ended after it was dropped");
 }
 
 async fn row_2_ids_drawn_in_the_claim_are_the_same_in_every_answer(rig: Rig) {
