@@ -1,5 +1,6 @@
 //! Rows 1 to 4 and 6: however often and however badly a write is sent under one key, it has one effect and one answer.
 
+use crate::hooks::{HOOKS, hook, under};
 use crate::ledger::books::{CREDITS, Purse, QUOTES, WALLETS, accept, conversion, credit, id};
 use beem_proto::{Access, Contract};
 use beem_roles::Role;
@@ -77,6 +78,7 @@ fn case(
 async fn writes(rig: &Rig, owner: &Client) -> Vec<(&'static str, Case)> {
     let mut cases = writes_of_clients(owner).await;
     cases.extend(writes_of_money(owner).await);
+    cases.extend(writes_of_hooks(owner).await);
     cases.extend(writes_of_people(rig, owner).await);
     cases
 }
@@ -123,6 +125,36 @@ async fn writes_of_money(owner: &Client) -> Vec<(&'static str, Case)> {
         ("CreateCredit", case("POST", CREDITS, credit(&usd, "1.00"), CREDITS, credit(&usd, "2.00"))),
         ("CreateQuote", case("POST", QUOTES, quoted("1.08"), QUOTES, quoted("1.09"))),
         ("ExecuteQuote", case("PUT", &one, Value::Null, &other, Value::Null)),
+    ]
+}
+
+/// To receivers that nobody runs.
+async fn writes_of_hooks(owner: &Client) -> Vec<(&'static str, Case)> {
+    let url = |name: &str| format!("https://receiver.example/{name}");
+    let new = |name: &str| json!({ "url": url(name), "eventCodes": ["*"] });
+    let (one, other) = (hook(owner, &url("a"), &["*"]).await, hook(owner, &url("b"), &["*"]).await);
+    let mut replays = Vec::new();
+    for hook in [&one, &other] {
+        let sent = owner.post(&under(hook, "/test"), &Value::Null).await.expect(200);
+        replays.push(under(hook, &format!("/deliveries/{}/replay", id(&sent))));
+    }
+    let (a, b) = (under(&one, ""), under(&other, ""));
+    let since = |day: u32| json!({ "since": format!("2026-01-0{day}T00:00:00Z") });
+    let case = |method, target: &str, body: Value, other_target: &str, other_body: Value| {
+        case(owner, method, (target, body), (other_target, other_body), &owner.gateway)
+    };
+    let act = |act: &str, body: Value, other_body: Value| {
+        let target = under(&one, act);
+        case("POST", &target, body, &target, other_body)
+    };
+    vec![
+        ("CreateHook", case("POST", HOOKS, new("one"), HOOKS, new("two"))),
+        ("UpdateHook", case("PATCH", &a, json!({ "enabled": true }), &a, json!({ "enabled": false }))),
+        ("RotateHookKey", act("/rotate", json!({}), json!({ "retireOldAfter": 60 }))),
+        ("ReplayHook", act("/replay", since(1), since(2))),
+        ("TestHook", case("POST", &under(&one, "/test"), Value::Null, &under(&other, "/test"), Value::Null)),
+        ("ReplayDelivery", case("POST", &replays[0], Value::Null, &replays[1], Value::Null)),
+        ("DeleteHook", case("DELETE", &a, Value::Null, &b, Value::Null)),
     ]
 }
 

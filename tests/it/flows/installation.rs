@@ -92,7 +92,7 @@ async fn the_data_directory_is_private() {
         assert!(files.iter().any(|f| f == &dir.join(name)), "no {name} in {files:?}");
     }
     let sqlite = files.iter().filter(|f| f.extension().is_some_and(|e| e == "sqlite"));
-    assert_eq!(sqlite.count(), 3, "one file per service: {files:?}");
+    assert_eq!(sqlite.count(), 4, "one file per service: {files:?}");
     let owner: Value =
         serde_json::from_slice(&fs::read(dir.join("credentials/owner.json")).unwrap()).unwrap();
     assert_eq!(owner.as_object().unwrap().len(), 2, "{owner}");
