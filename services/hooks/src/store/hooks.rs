@@ -1,10 +1,10 @@
 //! The table of hooks. A deleted hook keeps its row, which nothing but its own tables' keys refers to any more.
 
 use super::ids::{among, list as list_of};
+use super::lanes::{self, HEALTH_COLUMNS};
 use super::locked::locked;
 use super::{flag, for_update, garbled, id, moment, text};
 use crate::domain::{Areas, DisabledReason, EventCodes, Health, Hook};
-use beem_clock::Moment;
 use beem_database::page::{Order, Page};
 use beem_database::{Backend, OrFault as _, Sql, Tx};
 use beem_fault::{Fault, Result};
@@ -166,27 +166,9 @@ pub async fn list(on: &impl Sql, account: AccountId, page: &Page) -> Result<(Vec
 /// # Errors
 /// As the database says.
 pub async fn healths(on: &impl Sql, hooks: &[HookId]) -> Result<BTreeMap<HookId, Health>> {
-    let sql = format!(
-        "SELECT hook, failures, failing_since_ms, held_until_ms FROM lanes WHERE hook {}",
-        among(on, 1)
-    );
+    let sql = format!("SELECT hook, {HEALTH_COLUMNS} FROM lanes WHERE hook {}", among(on, 1));
     let values = vec![list_of(on, hooks.iter().map(|hook| hook.0))];
-    on.rows(&sql, values).await?.iter().map(|row| Ok((HookId(id(row, "hook")?), health(row)?))).collect()
-}
-
-/// From the columns `failures`, `failing_since_ms` and `held_until_ms` of a lane.
-///
-/// # Errors
-/// `internal` for a garbled row.
-pub fn health(row: &QueryResult) -> Result<Health> {
-    let failures: i64 = row.try_get("", "failures").or_fault()?;
-    let since: Option<i64> = row.try_get("", "failing_since_ms").or_fault()?;
-    let held: i64 = row.try_get("", "held_until_ms").or_fault()?;
-    Ok(Health {
-        failures: u32::try_from(failures).map_err(|_| garbled("lane"))?,
-        failing_since: since.map(Moment::from_unix_ms),
-        held_until: (held > 0).then(|| Moment::from_unix_ms(held)),
-    })
+    on.rows(&sql, values).await?.iter().map(|row| Ok((lanes::hook(row)?, lanes::health(row)?))).collect()
 }
 
 fn codes_text(hook: &Hook) -> Result<String> {
