@@ -7,12 +7,13 @@
 //! | `claim` | looks for lanes that are due and nobody's, takes them, gives each a worker |
 //! | `leases` | keeps the lanes that are being worked on; one that was not kept in time is dropped |
 //! | `lane` | the worker of one lane: reads what is due, sends a few at a time, leaves when nothing is |
-//! | `attempt`, `signers` | one request: signed, sent, judged |
+//! | `receiver`, `signers`, `pace` | where a lane's requests go, what signs them, whether it is slow to answer |
+//! | `attempt` | one request: signed, sent, judged |
 //! | `recorder` | writes what came of it, in groups, until it is written |
 //! | `closing` | ends what is pending for hooks that were disabled |
 //!
-//! A slow receiver holds up its own lane's few requests and nothing else. Receivers that have been failing share a part of
-//! the process's requests, so that however many of them hang, the rest is there for those that answer.
+//! A slow receiver holds up its own lane's few requests and nothing else. Receivers that have been failing, or slow, share a
+//! part of the process's requests, so that however many of them hang, the rest is there for those that answer.
 
 mod attempt;
 mod bell;
@@ -20,6 +21,8 @@ mod claim;
 mod closing;
 mod lane;
 mod leases;
+mod pace;
+mod receiver;
 mod recorder;
 mod signers;
 
@@ -32,6 +35,7 @@ use beem_runtime::{Task, task};
 use beem_sealing::Sealing;
 use beem_telemetry::Telemetry;
 use leases::Held;
+use pace::Paces;
 use recorder::Recorder;
 use signers::Signers;
 use std::sync::Arc;
@@ -41,7 +45,7 @@ use tokio::sync::{Mutex, Semaphore};
 /// Between two looks for what another process, or time, has made due.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Receivers that have been failing get this part of the requests under way, one of so many.
+/// Receivers that have been failing or slow get this part of the requests under way, one of so many.
 const PROBING: usize = 4;
 
 /// One process's engine. Cheap to clone.
@@ -60,12 +64,13 @@ struct Works {
     telemetry: Telemetry,
     signers: Signers,
     held: Held,
+    paces: Paces,
     recorder: Recorder,
     /// Requests to one receiver under way at once.
     width: usize,
     /// One for each request under way.
     turns: Semaphore,
-    /// Besides, one for each to a receiver that has been failing.
+    /// Besides, one for each to a receiver that has been failing or slow.
     probes: Semaphore,
     /// One for each lane that is reading.
     reads: Semaphore,
@@ -88,6 +93,7 @@ impl Engine {
         Self(Arc::new(Works {
             signers: Signers::new(lanes),
             held: Held::new(lanes, telemetry.clone()),
+            paces: Paces::default(),
             recorder: Recorder::default(),
             width: count(settings.at_once_per_hook),
             turns: Semaphore::new(at_once),

@@ -12,15 +12,23 @@ pub const OPEN_AFTER: u32 = 5;
 const LONGEST_HOLD_MS: i64 = 10_000;
 
 /// Nothing but failures for so long disables a hook.
-const SUSTAINED_MS: i64 = 5 * 24 * 60 * 60 * 1000;
+const SUSTAINED_MS: i64 = 5 * 24 * HOUR_MS;
+
+/// A time without attempts that is longer than any wait between two of one delivery (24 h and a fifth) is no time of failure:
+/// nothing was tried.
+const QUIET_MS: i64 = 36 * HOUR_MS;
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// A hook's record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// Failures in a row.
     pub failures: u32,
-    /// The first of them.
+    /// The first of them; later by every quiet time between two of them.
     pub failing_since: Option<Moment>,
+    /// The last of them.
+    pub failed: Option<Moment>,
     /// First attempts wait until then.
     pub held_until: Option<Moment>,
 }
@@ -45,7 +53,7 @@ impl Health {
             return (Self::default(), None);
         }
         let failures = self.failures.saturating_add(1);
-        let since = self.failing_since.unwrap_or(now);
+        let since = self.failing_since.unwrap_or(now).plus_ms(self.quiet_ms(now));
         let asked_ms =
             finding.retry_after_s.map_or(0, |s| i64::from(s).saturating_mul(1000)).min(LONGEST_HOLD_MS);
         let hold_ms = if failures >= OPEN_AFTER { LONGEST_HOLD_MS } else { asked_ms };
@@ -55,7 +63,13 @@ impl Health {
             _ if now.ms_since(since) >= SUSTAINED_MS => Some(DisabledReason::Failing),
             _ => None,
         };
-        (Self { failures, failing_since: Some(since), held_until }, disabled)
+        (Self { failures, failing_since: Some(since), failed: Some(now), held_until }, disabled)
+    }
+
+    /// What of the time since the last failure was quiet.
+    fn quiet_ms(&self, now: Moment) -> i64 {
+        let since_ms = self.failed.map_or(0, |failed| now.ms_since(failed));
+        if since_ms > QUIET_MS { since_ms } else { 0 }
     }
 }
 
@@ -89,13 +103,34 @@ mod tests {
 
     #[test]
     fn only_sustained_failure_disables_and_gone_at_once() {
-        let five_days = 5 * 24 * 3_600_000;
-        let failing = failed(Health::default(), 40, NOW);
+        let five_days = 5 * 24 * HOUR_MS;
+        let failing =
+            (0..5).fold(Health::default(), |health, day| failed(health, 8, NOW.plus_ms(day * 24 * HOUR_MS)));
         assert_eq!(failing.after(&answered(500), NOW.plus_ms(five_days - 1)).1, None);
         assert_eq!(failing.after(&answered(500), NOW.plus_ms(five_days)).1, Some(DisabledReason::Failing));
         let forgiven = failing.after(&answered(200), NOW.plus_ms(five_days - 1)).0;
         assert_eq!(forgiven.after(&answered(500), NOW.plus_ms(five_days)).1, None);
         assert_eq!(Health::default().after(&answered(410), NOW).1, Some(DisabledReason::Gone));
+    }
+
+    #[test]
+    fn a_time_in_which_nothing_was_tried_is_no_failure() {
+        // A delivery that failed for three days, and nothing to send for four weeks.
+        let daily = |health, days: i64, from: Moment| {
+            (0..days).fold(health, |health, day| failed(health, 1, from.plus_ms(day * 24 * HOUR_MS)))
+        };
+        let given_up = daily(Health::default(), 4, NOW);
+        let later = NOW.plus_ms(28 * 24 * HOUR_MS);
+        let (once, disabled) = given_up.after(&answered(503), later);
+        assert_eq!(disabled, None, "the first attempt in four weeks");
+        assert_eq!(
+            once.failing_since,
+            Some(later.plus_ms(-72 * HOUR_MS)),
+            "what it had failed for until then"
+        );
+        assert_eq!(daily(once, 2, later).after(&answered(503), later.plus_ms(47 * HOUR_MS)).1, None);
+        let five_days_in_all = daily(once, 2, later).after(&answered(503), later.plus_ms(48 * HOUR_MS));
+        assert_eq!(five_days_in_all.1, Some(DisabledReason::Failing));
     }
 
     #[test]

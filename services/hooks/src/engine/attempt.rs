@@ -2,35 +2,26 @@
 
 use super::Works;
 use super::leases::Lease;
-use crate::domain::{Ending, EventCodes, Finding, Verdict, judge};
-use crate::keys::{self, Signer};
+use super::receiver::Receiver;
+use crate::domain::{Ending, Finding, Verdict, judge};
+use crate::keys;
 use crate::store::due::Due;
 use crate::store::outcomes::{Outcome, Weight};
 use beem_clock::Moment;
 use beem_fault::{Fault, Result};
-use beem_ids::HookId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
-
-/// Where a hook's deliveries go and what signs them, as it was a moment ago.
-pub struct Receiver {
-    pub hook: HookId,
-    pub url: String,
-    /// What it asks for now: what it asked for once was perhaps another receiver's to see.
-    pub codes: EventCodes,
-    pub active: Arc<Signer>,
-    pub retiring: Option<Arc<Signer>>,
-}
 
 /// Under which circumstances one is made.
 pub struct Attempt {
     pub works: Arc<Works>,
     pub lease: Arc<Lease>,
     pub receiver: Arc<Receiver>,
-    /// The receiver has been failing.
+    /// The receiver has been failing, or slow.
     pub probes: bool,
+    /// Nothing is begun any more.
     pub cancel: CancellationToken,
 }
 
@@ -41,33 +32,34 @@ struct Turn<'w> {
 }
 
 impl Attempt {
-    /// Makes it, when its turn comes. None when by then the lane was lost or the process drains: nothing was sent.
-    pub async fn make(self, mut due: Due) -> Option<Outcome> {
-        if !self.receiver.codes.allow(&due.event) {
-            let error = "the hook no longer asks for this type of event";
-            return Some(failed(&self.works, &self.receiver, &due, error, None));
-        }
-        let Some(body) = due.body.take() else {
-            return Some(failed(&self.works, &self.receiver, &due, "the event is no longer kept", None));
-        };
+    /// Makes it, when its turn comes. None when nothing was sent, and why shows when the lane is looked at again: by then it
+    /// was lost or left, or its hook disabled.
+    pub async fn make(mut self, mut due: Due) -> Option<Outcome> {
+        let works = Arc::clone(&self.works);
         let _turn = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return None,
-            turn = self.turn() => turn.ok()?,
+            turn = turn(&works, self.probes) => turn.ok()?,
         };
-        let now = self.works.db.clock().now();
+        // Its turn may have been long in coming.
+        if !self.receiver.is_fresh() {
+            let (receiver, _) = Receiver::read(&works, self.receiver.hook).await.ok()??;
+            self.receiver = Arc::new(receiver);
+        }
+        let now = works.db.clock().now();
         if !self.lease.is_good(now) {
             return None;
         }
-        Some(self.send(&due, body, now).await)
-    }
-
-    async fn turn(&self) -> Result<Turn<'_>> {
-        let probe = match self.probes {
-            true => Some(self.works.probes.acquire().await.map_err(Fault::internal)?),
-            false => None,
+        if !self.receiver.codes.allow(&due.event) {
+            let error = "the hook no longer asks for this type of event";
+            return Some(failed(&works, &self.receiver, &due, error, None));
+        }
+        let Some(body) = due.body.take() else {
+            return Some(failed(&works, &self.receiver, &due, "the event is no longer kept", None));
         };
-        Ok(Turn { _probe: probe, _turn: self.works.turns.acquire().await.map_err(Fault::internal)? })
+        let outcome = self.send(&due, body, now).await;
+        works.paces.took(outcome.hook, outcome.duration_ms);
+        Some(outcome)
     }
 
     async fn send(&self, due: &Due, body: String, now: Moment) -> Outcome {
@@ -96,6 +88,14 @@ impl Attempt {
             ..outcome(works, receiver, due, sent.finding, verdict, ended)
         }
     }
+}
+
+async fn turn(works: &Works, probes: bool) -> Result<Turn<'_>> {
+    let probe = match probes {
+        true => Some(works.probes.acquire().await.map_err(Fault::internal)?),
+        false => None,
+    };
+    Ok(Turn { _probe: probe, _turn: works.turns.acquire().await.map_err(Fault::internal)? })
 }
 
 /// An attempt that ended for a reason of ours, whatever was sent: it is made again like one that failed, and held against

@@ -9,6 +9,7 @@ use beem_fault::Result;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -24,13 +25,13 @@ pub async fn run(works: Arc<Works>, cancel: CancellationToken) {
     // Those of an engine that went before: dropped with this, they end where they are.
     let mut workers = JoinSet::new();
     let mut bell = works.bell.listen();
-    let (mut cleared, mut failing, mut pause) =
-        (works.db.backend() == Backend::Postgres, false, Duration::ZERO);
+    let (mut cleared, mut failing, mut look_at) =
+        (works.db.backend() == Backend::Postgres, false, Instant::now());
     while !cancel.is_cancelled() {
         tokio::select! {
             () = cancel.cancelled() => break,
             () = bell.rung(), if !failing => {}
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep_until(look_at) => {}
             Some(ended) = workers.join_next() => {
                 report(ended);
                 // Its place is free; unless there was none, nobody waits for it.
@@ -46,14 +47,14 @@ pub async fn run(works: Arc<Works>, cancel: CancellationToken) {
         match claimed {
             Ok(leases) => {
                 (cleared, failing) = (true, false);
-                pause = if leases.is_empty() { LOOK } else { Duration::ZERO };
+                look_at = Instant::now() + if leases.is_empty() { LOOK } else { Duration::ZERO };
                 for lease in leases {
                     let work = Worker::new(Arc::clone(&works), lease, cancel.clone()).run();
                     workers.spawn(work.in_current_span());
                 }
             }
             Err(fault) => {
-                pause = TRIED_AGAIN;
+                look_at = Instant::now() + TRIED_AGAIN;
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(?fault, "lanes cannot be claimed, trying on");
                 }

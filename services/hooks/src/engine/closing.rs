@@ -24,12 +24,24 @@ pub async fn run(works: Arc<Works>, cancel: CancellationToken) {
     every(LOOK, cancel, || async move { close(works, asked).await }).await;
 }
 
+/// A part of each in turn, so that one that has much pending, or cannot be ended, holds up no other. Several processes may do
+/// so at once: each transaction ends what is still pending then.
 async fn close(works: &Works, cancel: &CancellationToken) -> Result<()> {
-    for hook in outcomes::closing(works.db.read(), LANES).await? {
-        // Several processes may do so at once: each transaction ends what is still pending then.
-        while !cancel.is_cancelled()
-            && !works.db.write(|tx| Box::pin(outcomes::fail_pending(tx, hook, BATCH))).await?
-        {}
+    let mut closing = outcomes::closing(works.db.read(), LANES).await?;
+    let mut failed = Ok(());
+    while !closing.is_empty() {
+        let mut left = Vec::new();
+        for hook in closing {
+            if cancel.is_cancelled() {
+                return Ok(());
+            }
+            match works.db.write(|tx| Box::pin(outcomes::fail_pending(tx, hook, BATCH))).await {
+                Ok(true) => {}
+                Ok(false) => left.push(hook),
+                Err(fault) => failed = Err(fault),
+            }
+        }
+        closing = left;
     }
-    Ok(())
+    failed
 }

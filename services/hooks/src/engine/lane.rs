@@ -1,14 +1,14 @@
 //! The worker of one lane: reads what is due for its hook, has a few attempts under way at once, and leaves when nothing is
 //! due any more. It forgets an attempt only when that is written, so that nothing is sent twice while nobody dies.
 
-use super::attempt::{Attempt, Receiver, broken_off};
+use super::attempt::{Attempt, broken_off};
 use super::bell::Listener;
 use super::leases::Lease;
+use super::receiver::Receiver;
 use super::recorder::Told;
 use super::{LOOK, Works};
 use crate::domain::Health;
 use crate::store::due::{self, Due};
-use crate::store::keys;
 use crate::store::leases::Leaving;
 use crate::store::outcomes::{Outcome, Weight};
 use beem_fault::{Code, Fault, Result};
@@ -28,10 +28,6 @@ use tracing::Instrument as _;
 const UNWRITTEN: usize = 4;
 const READ: usize = 8;
 
-/// What was read is not acted on for longer: a hook may have been disabled, its URL or its keys changed. A receiver that is
-/// quick is done with a page before that.
-const FRESH: Duration = LOOK;
-
 /// Between two looks that the bell asks for.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
@@ -41,6 +37,9 @@ const LINGERING_AT_MOST: usize = 64;
 
 /// When no lane is free, one that has been worked on for so long makes room, and stands behind those that wait.
 const SHIFT: Duration = Duration::from_secs(5);
+
+/// How often one that has no room for more looks whether it has to.
+const CROWDED_LOOK: Duration = Duration::from_secs(1);
 
 /// After a read that failed because the database is away.
 const TRIED_AGAIN: Duration = Duration::from_millis(500);
@@ -53,6 +52,8 @@ pub struct Worker {
     works: Arc<Works>,
     lease: Arc<Lease>,
     cancel: CancellationToken,
+    /// What has not been sent yet is not to be: of `cancel`, or when it makes room.
+    stop: CancellationToken,
     bell: Listener,
     /// Attempts under way, and for each what it is about.
     sending: JoinSet<Option<Outcome>>,
@@ -76,7 +77,6 @@ pub struct Worker {
 struct Page {
     receiver: Arc<Receiver>,
     due: VecDeque<Due>,
-    read_at: Instant,
 }
 
 /// Whether it begins anything more.
@@ -95,6 +95,7 @@ impl Worker {
             bell: works.bell.listen(),
             works,
             lease,
+            stop: cancel.child_token(),
             cancel,
             sending: JoinSet::new(),
             under_way: HashMap::new(),
@@ -130,7 +131,7 @@ impl Worker {
                 () = self.bell.rung(), if has_room => {
                     self.look_at = self.look_at.min(Instant::now() + SHORTEST_LOOK);
                 }
-                () = tokio::time::sleep_until(wake_at), if has_room => {}
+                () = tokio::time::sleep_until(wake_at) => {}
                 () = self.cancel.cancelled(), if self.going == Going::On => {
                     self.going = Going::Leaving(Leaving::Open);
                 }
@@ -144,9 +145,10 @@ impl Worker {
     async fn begin(&mut self) {
         if self.going == Going::On && self.works.held.free() == 0 && self.began.elapsed() > SHIFT {
             self.going = Going::Leaving(Leaving::Open);
+            self.stop.cancel();
         }
         while self.has_room() && !self.cancel.is_cancelled() {
-            self.page = self.page.take().filter(|page| page.read_at.elapsed() < FRESH);
+            self.page = self.page.take().filter(|page| page.receiver.is_fresh());
             let next = self.page.as_mut().and_then(|page| Some((page.due.pop_front()?, &page.receiver)));
             match next {
                 Some((due, receiver)) => {
@@ -168,7 +170,11 @@ impl Worker {
     }
 
     fn wakes_at(&self) -> Instant {
-        if self.busy.is_empty() { self.look_at.min(self.active_at + LINGERS) } else { self.look_at }
+        match (self.has_room(), self.busy.is_empty()) {
+            (false, _) => Instant::now() + CROWDED_LOOK,
+            (true, true) => self.look_at.min(self.active_at + LINGERS),
+            (true, false) => self.look_at,
+        }
     }
 
     fn most_busy(&self) -> usize {
@@ -208,22 +214,19 @@ impl Worker {
     async fn read(&mut self) -> Result<Option<Page>> {
         let (works, hook) = (&self.works, self.lease.hook);
         let _turn = works.reads.acquire().await.map_err(Fault::internal)?;
-        let (db, now, read_at) = (works.db.read(), works.db.clock().now(), Instant::now());
+        let (db, now) = (works.db.read(), works.db.clock().now());
         let max = works.width.saturating_mul(READ).saturating_add(self.busy.len());
         let mut due = VecDeque::from(due::deliveries(db, hook, now, max).await?);
         due.retain(|due| !self.busy.contains(&due.id));
         if due.is_empty() {
             return Ok(None);
         }
-        let Some((url, codes, health)) = due::receiver(db, hook).await? else {
+        let Some((receiver, health)) = Receiver::read(works, hook).await? else {
             self.going = Going::Leaving(Leaving::Closing);
             return Ok(None);
         };
-        let (active, retiring) = keys::current(db, hook, now).await?;
-        let signer = |key| works.signers.of(key, &works.sealing);
-        let (active, retiring) = (signer(&active)?, retiring.as_ref().map(signer).transpose()?);
         self.health = health;
-        Ok(Some(Page { receiver: Arc::new(Receiver { hook, url, codes, active, retiring }), due, read_at }))
+        Ok(Some(Page { receiver: Arc::new(receiver), due }))
     }
 
     fn send(&mut self, due: Due, receiver: Arc<Receiver>) {
@@ -231,8 +234,8 @@ impl Worker {
             works: Arc::clone(&self.works),
             lease: Arc::clone(&self.lease),
             receiver: Arc::clone(&receiver),
-            probes: self.health.is_open(),
-            cancel: self.cancel.clone(),
+            probes: self.health.is_open() || self.works.paces.is_slow(self.lease.hook),
+            cancel: self.stop.clone(),
         };
         let about = Due { event: due.event.clone(), body: None, ..due };
         self.busy.insert(due.id);

@@ -113,6 +113,15 @@ impl Group {
         self.outcomes.into_iter().zip(self.told).map(alone).chain(leaves)
     }
 
+    /// Without any text of the receiver's, which is perhaps what the database does not take.
+    fn bare(mut self) -> Self {
+        for outcome in &mut self.outcomes {
+            outcome.answer = None;
+            outcome.finding.error = outcome.finding.error.take().map(|_| "could not be kept".to_owned());
+        }
+        self
+    }
+
     fn tell(self, recorded: &Recorded) {
         for (outcome, told) in self.outcomes.iter().zip(self.told) {
             let health = recorded.health.get(&outcome.hook).copied();
@@ -159,12 +168,11 @@ async fn write(works: &Works, cancel: &CancellationToken) {
 /// Writes the group, whatever that takes.
 async fn settle(works: &Works, group: Group) {
     let Err((group, fault)) = save(works, group).await else { return };
-    if group.len() == 1 {
-        return give_up(&fault);
-    }
     tracing::error!(?fault, "a group of outcomes cannot be written, each is written alone");
     for one in group.apart() {
-        if let Err((_, fault)) = save(works, one).await {
+        let Err((one, fault)) = save(works, one).await else { continue };
+        tracing::error!(?fault, "an outcome cannot be written, it is written without what the receiver said");
+        if let Err((_, fault)) = save(works, one.bare()).await {
             give_up(&fault);
         }
     }

@@ -13,7 +13,7 @@ use sea_orm::QueryResult;
 use std::collections::BTreeMap;
 
 /// What [`health`] reads, of `lanes`.
-pub const HEALTH_COLUMNS: &str = "failures, failing_since_ms, held_until_ms";
+pub const HEALTH_COLUMNS: &str = "failures, failing_since_ms, failed_ms, held_until_ms";
 
 /// Opens the lane of a new hook.
 ///
@@ -79,7 +79,8 @@ pub async fn close(tx: &Tx<'_>, hook: HookId) -> Result<()> {
 /// # Errors
 /// As the database says.
 pub async fn reopen(tx: &Tx<'_>, hook: HookId) -> Result<()> {
-    let sql = "UPDATE lanes SET closing = $2, failures = 0, failing_since_ms = NULL, held_until_ms = 0 WHERE hook = $1";
+    let sql = "UPDATE lanes SET closing = $2, failures = 0, failing_since_ms = NULL, failed_ms = NULL,
+        held_until_ms = 0 WHERE hook = $1";
     tx.run(sql, vec![hook.0.into(), false.into()]).await.map(drop)
 }
 
@@ -90,10 +91,12 @@ pub async fn reopen(tx: &Tx<'_>, hook: HookId) -> Result<()> {
 pub fn health(row: &QueryResult) -> Result<Health> {
     let failures: i64 = row.try_get("", "failures").or_fault()?;
     let since: Option<i64> = row.try_get("", "failing_since_ms").or_fault()?;
+    let failed: Option<i64> = row.try_get("", "failed_ms").or_fault()?;
     let held: i64 = row.try_get("", "held_until_ms").or_fault()?;
     Ok(Health {
         failures: u32::try_from(failures).map_err(Fault::internal)?,
         failing_since: since.map(Moment::from_unix_ms),
+        failed: failed.map(Moment::from_unix_ms),
         held_until: (held > 0).then(|| Moment::from_unix_ms(held)),
     })
 }

@@ -3,7 +3,7 @@
 use beem_database::Migration;
 
 /// Our own tables; those of claims, of events and of mail come before them.
-pub const MIGRATIONS: &[Migration] = &[HOOKS];
+pub const MIGRATIONS: &[Migration] = &[HOOKS, LATER];
 
 /// `events.position` is counted in `intake.head`, whose row is locked by whoever takes events in until that has
 /// committed: so positions are seen in their order, whichever feed an event came from, and a reader who goes on behind one
@@ -110,4 +110,15 @@ const HOOKS: Migration = Migration {
             after_position INTEGER NOT NULL, until_position INTEGER NOT NULL, created_ms INTEGER NOT NULL) STRICT;
         CREATE TABLE notices (
             id BLOB PRIMARY KEY, hook BLOB NOT NULL REFERENCES hooks (id), reason TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;",
+};
+
+/// What was missing in the first.
+const LATER: Migration = Migration {
+    name: "hooks-2",
+    postgres: "
+        ALTER TABLE lanes ADD COLUMN failed_ms BIGINT;
+        UPDATE lanes SET failed_ms = failing_since_ms;",
+    sqlite: "
+        ALTER TABLE lanes ADD COLUMN failed_ms INTEGER;
+        UPDATE lanes SET failed_ms = failing_since_ms;",
 };

@@ -17,7 +17,7 @@ use beem_fault::Result;
 use beem_ids::{AccountId, DeliveryId, HookId};
 use sea_orm::QueryResult;
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// One attempt and what it means.
@@ -64,12 +64,6 @@ pub struct Recorded {
     pub due_at_once: bool,
 }
 
-/// A hook that may be disabled, locked.
-struct Suspect {
-    account: AccountId,
-    url: String,
-}
-
 /// Writes outcomes, of different deliveries each, and gives lanes back.
 ///
 /// # Errors
@@ -82,47 +76,68 @@ pub async fn record(tx: &Tx<'_>, outcomes: &[Outcome], leaves: &[Leave]) -> Resu
     let suspects = suspects(tx, &outcomes).await?;
     rows::advance(tx, &outcomes).await?;
     let before = lanes::lock(tx, hooks).await?;
-    let (health, mut disabled) = judged(&outcomes, before.clone());
+    let counted = counted(tx, &outcomes, &before).await?;
+    let (health, mut disabled) = judged(counted, before.clone());
     // What only the lane's row has shown is left to the next failure, whose worker knows of it.
-    disabled.retain(|hook, (_, url)| suspects.get(hook).is_some_and(|suspect| suspect.url == *url));
+    disabled.retain(|hook, _| suspects.contains_key(hook));
     rows::save_health(tx, health.iter().filter(|(hook, health)| before.get(hook) != Some(health))).await?;
-    for (hook, (reason, _)) in &disabled {
-        if let Some(suspect) = suspects.get(hook) {
-            disable(tx, *hook, suspect, *reason).await?;
+    for (hook, reason) in &disabled {
+        if let Some(account) = suspects.get(hook) {
+            disable(tx, *hook, *account, *reason).await?;
         }
     }
     let due_at_once = leases::leave(tx, leaves).await?;
     Ok(Recorded { health, disabled: disabled.into_keys().collect(), due_at_once })
 }
 
-/// What must be disabled: why, and for what a receiver of which URL did.
-type Disabled<'o> = HashMap<HookId, (DisabledReason, &'o str)>;
+/// Those that say something about their hooks' receivers: not about one that a hook had before. Their lanes are locked, which
+/// whoever moves a hook locks too, so that its URL stays as it is read here.
+async fn counted<'o>(
+    tx: &Tx<'_>,
+    outcomes: &[&'o Outcome],
+    lanes: &BTreeMap<HookId, Health>,
+) -> Result<Vec<&'o Outcome>> {
+    let mut counted: Vec<&Outcome> =
+        outcomes.iter().copied().filter(|outcome| outcome.weight != Weight::Ours).collect();
+    // A success changes nothing for whoever has not failed: nothing to look for.
+    let changes = |outcome: &&&Outcome| {
+        let is_new = lanes.get(&outcome.hook).is_none_or(|health| *health == Health::default());
+        !(is_new && outcome.finding.is_acknowledged())
+    };
+    let hooks: BTreeSet<Uuid> = counted.iter().filter(changes).map(|outcome| outcome.hook.0).collect();
+    if !hooks.is_empty() {
+        let sql = format!("SELECT id, url FROM hooks WHERE id {}", among(tx, 1));
+        let rows = tx.rows(&sql, vec![list(tx, hooks)]).await?;
+        let read = |row: &QueryResult| Ok((HookId(id(row, "id")?), text(row, "url")?));
+        let urls = rows.iter().map(read).collect::<Result<HashMap<_, _>>>()?;
+        counted.retain(|outcome| urls.get(&outcome.hook).is_none_or(|url| *url == outcome.url));
+    }
+    Ok(counted)
+}
 
 /// What becomes of each hook's record, attempt by attempt in the order in which they ended.
-fn judged<'o>(
-    outcomes: &[&'o Outcome],
+fn judged(
+    mut counted: Vec<&Outcome>,
     mut lanes: BTreeMap<HookId, Health>,
-) -> (BTreeMap<HookId, Health>, Disabled<'o>) {
-    let mut disabled = Disabled::new();
-    let mut counted: Vec<&&Outcome> =
-        outcomes.iter().filter(|outcome| outcome.weight != Weight::Ours).collect();
+) -> (BTreeMap<HookId, Health>, HashMap<HookId, DisabledReason>) {
+    let mut disabled = HashMap::new();
     counted.sort_by_key(|outcome| outcome.ended);
     for outcome in counted {
         let Some(health) = lanes.get_mut(&outcome.hook) else { continue };
         let (after, reason) = health.after(&outcome.finding, outcome.ended);
         *health = after;
         if let Some(reason) = reason {
-            disabled.entry(outcome.hook).or_insert((reason, outcome.url.as_str()));
+            disabled.entry(outcome.hook).or_insert(reason);
         } else if outcome.finding.is_acknowledged() {
             // One success forgives, also when it ends last.
-            disabled.retain(|hook, (reason, _)| *hook != outcome.hook || *reason == DisabledReason::Gone);
+            disabled.retain(|hook, reason| *hook != outcome.hook || *reason == DisabledReason::Gone);
         }
     }
     (lanes, disabled)
 }
 
-/// Those that may be disabled, are not yet, and are locked now.
-async fn suspects(tx: &Tx<'_>, outcomes: &[&Outcome]) -> Result<HashMap<HookId, Suspect>> {
+/// Those that may be disabled, are not yet, and are locked now; whose they are.
+async fn suspects(tx: &Tx<'_>, outcomes: &[&Outcome]) -> Result<HashMap<HookId, AccountId>> {
     let hooks = outcomes.iter().filter(|outcome| outcome.weight == Weight::MayDisable);
     let hooks: HashSet<Uuid> = hooks.map(|outcome| outcome.hook.0).collect();
     if hooks.is_empty() {
@@ -130,24 +145,21 @@ async fn suspects(tx: &Tx<'_>, outcomes: &[&Outcome]) -> Result<HashMap<HookId, 
     }
     let (among, lock) = (among(tx, 1), for_update(tx));
     let sql = format!(
-        "SELECT id, account_id, url FROM hooks WHERE id {among} AND enabled AND deleted_ms IS NULL ORDER BY id {lock}"
+        "SELECT id, account_id FROM hooks WHERE id {among} AND enabled AND deleted_ms IS NULL ORDER BY id {lock}"
     );
-    let read = |row: &QueryResult| {
-        let suspect = Suspect { account: AccountId(id(row, "account_id")?), url: text(row, "url")? };
-        Ok((HookId(id(row, "id")?), suspect))
-    };
+    let read = |row: &QueryResult| Ok((HookId(id(row, "id")?), AccountId(id(row, "account_id")?)));
     tx.rows(&sql, vec![list(tx, hooks)]).await?.iter().map(read).collect()
 }
 
 /// Its row and its lane are locked.
-async fn disable(tx: &Tx<'_>, hook: HookId, suspect: &Suspect, reason: DisabledReason) -> Result<()> {
+async fn disable(tx: &Tx<'_>, hook: HookId, account: AccountId, reason: DisabledReason) -> Result<()> {
     let sql = "UPDATE hooks SET enabled = $2, disabled_reason = $3, updated_ms = $4 WHERE id = $1";
     let values = vec![hook.0.into(), false.into(), reason.as_str().into(), tx.now().unix_ms().into()];
     tx.run(sql, values).await?;
     lanes::close(tx, hook).await?;
     notices::add(tx, hook, reason).await?;
     let row = NewAuditRow {
-        account_id: Some(suspect.account),
+        account_id: Some(account),
         actor: audit::actor("", "INSTALLATION", ""),
         action: "DisableHook".to_owned(),
         target_type: "hook".to_owned(),

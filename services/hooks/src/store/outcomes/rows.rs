@@ -50,11 +50,14 @@ const ADVANCE: &str = "
     FROM o JOIN locked ON locked.id = o.id WHERE d.id = o.id";
 
 const HEALTH_POSTGRES: &str = "
-    UPDATE lanes AS l SET failures = o.failures, failing_since_ms = o.since_ms, held_until_ms = o.held_ms
-    FROM UNNEST($1::uuid[], $2::bigint[], $3::text::bigint[], $4::bigint[]) AS o (hook, failures, since_ms, held_ms)
+    UPDATE lanes AS l SET failures = o.failures, failing_since_ms = o.since_ms, failed_ms = o.failed_ms,
+        held_until_ms = o.held_ms
+    FROM UNNEST($1::uuid[], $2::bigint[], $3::text::bigint[], $4::text::bigint[], $5::bigint[])
+        AS o (hook, failures, since_ms, failed_ms, held_ms)
     WHERE l.hook = o.hook";
 const HEALTH_SQLITE: &str = "
-    UPDATE lanes SET failures = o.value ->> 1, failing_since_ms = o.value ->> 2, held_until_ms = o.value ->> 3
+    UPDATE lanes SET failures = o.value ->> 1, failing_since_ms = o.value ->> 2, failed_ms = o.value ->> 3,
+        held_until_ms = o.value ->> 4
     FROM json_each($1) AS o WHERE lanes.hook = unhex(o.value ->> 0)";
 
 /// Enters the attempts that are not there yet; which these are.
@@ -128,6 +131,7 @@ pub async fn save_health<'h>(
         return Ok(());
     }
     let since_ms = |health: &Health| health.failing_since.map(|since| since.unix_ms());
+    let failed_ms = |health: &Health| health.failed.map(|failed| failed.unix_ms());
     let held_ms = |health: &Health| health.held_until.map_or(0, |until| until.unix_ms());
     let (sql, values) = match tx.backend() {
         Backend::Postgres => (
@@ -136,12 +140,13 @@ pub async fn save_health<'h>(
                 array::uuids(changed.iter().map(|(hook, _)| hook.0)),
                 array::longs(changed.iter().map(|(_, health)| i64::from(health.failures))),
                 array::optional_longs(changed.iter().map(|(_, health)| since_ms(health))),
+                array::optional_longs(changed.iter().map(|(_, health)| failed_ms(health))),
                 array::longs(changed.iter().map(|(_, health)| held_ms(health))),
             ],
         ),
         Backend::Sqlite => {
             let row = |(hook, health): &(&HookId, &Health)| {
-                (hex(hook.0), health.failures, since_ms(health), held_ms(health))
+                (hex(hook.0), health.failures, since_ms(health), failed_ms(health), held_ms(health))
             };
             (HEALTH_SQLITE, vec![json(&changed.iter().map(row).collect::<Vec<_>>())?])
         }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 on_both!(
     gone_disables_at_once_and_ends_what_waits,
     five_days_of_nothing_but_failures_disable_and_tell_the_operators,
+    a_time_in_which_nothing_was_tried_disables_nobody,
     one_success_in_five_days_forgives,
     what_the_receiver_before_said_disables_nobody,
     a_hook_that_an_operator_disables_is_sent_nothing_more,
@@ -53,16 +54,37 @@ async fn five_days_of_nothing_but_failures_disable_and_tell_the_operators(rig: R
     rig.run_tasks();
     happen(&rig, "first").await;
     count(&rig, 1, "deliveries WHERE attempts = 1").await;
-    rig.clock.advance_ms(5 * DAY_MS - 1);
-    count(&rig, 1, "deliveries WHERE attempts = 2 AND status = 'PENDING'").await;
+    fails_daily(&rig, 4).await;
+    rig.clock.advance_ms(DAY_MS - 1);
+    count(&rig, 1, "deliveries WHERE attempts = 6 AND status = 'PENDING'").await;
     assert!(get(&rig, &hook.id).await.enabled, "not a moment before");
     rig.clock.advance_ms(DAY_MS);
-    count(&rig, 1, "deliveries WHERE attempts = 3 AND status = 'FAILED'").await;
+    count(&rig, 1, "deliveries WHERE attempts = 7 AND status = 'FAILED'").await;
     let hook = get(&rig, &hook.id).await;
     assert_eq!((hook.enabled, hook.disabled_reason()), (false, "FAILING"));
     until("an operator is told", async || rig.mails().iter().any(|mail| mail.to.contains("ada@example.com")))
         .await;
     assert_eq!(rig.mails().len(), 1);
+}
+
+/// A day passes and brings another failure, so many times; there was one already.
+async fn fails_daily(rig: &Rig, days: u32) {
+    for day in 1..=days {
+        rig.clock.advance_ms(DAY_MS);
+        count(rig, 1, &format!("deliveries WHERE attempts = {} AND status = 'PENDING'", day + 1)).await;
+    }
+}
+
+async fn a_time_in_which_nothing_was_tried_disables_nobody(rig: Rig) {
+    let receiver = Receiver::start(Answer::status(500)).await;
+    let hook = rig.hook(&receiver.url(), &["*"]).await;
+    rig.run_tasks();
+    happen(&rig, "first").await;
+    count(&rig, 1, "deliveries WHERE attempts = 1").await;
+    fails_daily(&rig, 4).await;
+    rig.clock.advance_ms(28 * DAY_MS);
+    count(&rig, 1, "deliveries WHERE attempts = 6 AND status = 'PENDING'").await;
+    assert!(get(&rig, &hook.id).await.enabled, "the first attempt in four weeks");
 }
 
 async fn one_success_in_five_days_forgives(rig: Rig) {
@@ -72,8 +94,9 @@ async fn one_success_in_five_days_forgives(rig: Rig) {
     happen(&rig, "first").await;
     count(&rig, 1, "deliveries WHERE attempts = 1").await;
     assert!(get(&rig, &hook.id).await.failing_since.is_some());
+    fails_daily(&rig, 4).await;
     receiver.first([Answer::ok()]);
-    rig.clock.advance_ms(5 * DAY_MS - 1);
+    rig.clock.advance_ms(DAY_MS - 1);
     count(&rig, 1, "deliveries WHERE status = 'DELIVERED'").await;
     assert!(get(&rig, &hook.id).await.failing_since.is_none());
     happen(&rig, "second").await;

@@ -5,6 +5,10 @@ use crate::on_both;
 use crate::receiver::{Answer, Receiver};
 use crate::rig::{Base, Rig, Said, until};
 use beem_hooks::HooksSettings;
+use beem_proto::hooks::v1 as wire;
+use prost_types::FieldMask;
+use std::time::Duration;
+use tokio::time::Instant;
 
 on_both!(
     a_receiver_that_fails_is_tried_one_at_a_time,
@@ -161,4 +165,90 @@ async fn a_busy_lane_makes_room_for_those_that_wait() {
     rig.clock.advance_ms(1);
     waiting.wait_for(1).await;
     assert!(rig.count("deliveries WHERE status = 'PENDING'").await > 0, "the first was not done");
+}
+
+/// A receiver that acknowledges late has not failed, but holds a request as one that hangs does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_slow_receivers_leave_room_for_one_that_is_quick() {
+    let few = HooksSettings { at_once: 4, at_once_per_hook: 1, answer_within_s: 60, ..Rig::settings() };
+    let rig = Rig::start_with(Base::Postgres, few).await;
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let receiver = Receiver::start(Answer::Held(Box::new(Answer::ok()))).await;
+        rig.hook(&receiver.url(), &["*"]).await;
+        slow.push(receiver);
+    }
+    rig.run_tasks();
+    happen(&rig, "slowly").await;
+    for receiver in &slow {
+        receiver.wait_for(1).await;
+    }
+    let asked = Instant::now();
+    until("they are slow", async || asked.elapsed() > Duration::from_millis(2_100)).await;
+    slow.iter().for_each(Receiver::release);
+    count(&rig, 4, "deliveries WHERE status = 'DELIVERED'").await;
+    let quick = Receiver::start(Answer::ok()).await;
+    rig.hook(&quick.url(), &["*"]).await;
+    burst(&rig, 20).await;
+    quick.wait_for(20).await;
+    until("one of the slow has a request", async || slow.iter().any(|receiver| receiver.under_way() > 0))
+        .await;
+    assert_eq!(slow.iter().map(Receiver::under_way).sum::<usize>(), 1, "a quarter of four");
+}
+
+/// With as many dead receivers as there are lanes, one whose worker only waits for its turn makes room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_dead_receivers_as_lanes_leave_room_for_one_that_answers() {
+    let few = HooksSettings { at_once: 4, hooks_at_once: 2, answer_within_s: 60, ..Rig::settings() };
+    let rig = Rig::start_with(Base::Postgres, few).await;
+    let mut dead = Vec::new();
+    for _ in 0..2 {
+        let receiver = Receiver::start(Answer::status(500)).await;
+        rig.hook(&receiver.url(), &["*"]).await;
+        dead.push(receiver);
+    }
+    rig.run_tasks();
+    for n in 1..=5 {
+        happen(&rig, &format!("w{n}")).await;
+        count(&rig, 2 * n, "attempts").await;
+    }
+    dead.iter().for_each(|receiver| receiver.answers(Answer::Hang));
+    rig.clock.advance_ms(10_000);
+    until("one of the dead has a request", async || dead.iter().any(|receiver| receiver.under_way() > 0))
+        .await;
+    count(&rig, 2, "lanes WHERE owner IS NOT NULL").await;
+    let alive = Receiver::start(Answer::ok()).await;
+    rig.hook(&alive.url(), &["*"]).await;
+    happen(&rig, "alive").await;
+    alive.wait_for(1).await;
+    assert_eq!(dead.iter().map(Receiver::under_way).sum::<usize>(), 1, "which still hangs");
+}
+
+/// Whoever waits for a turn goes by what is so when it comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_that_was_moved_while_it_waited_for_its_turn_is_sent_to_where_it_is_now() {
+    let one = HooksSettings { at_once: 1, answer_within_s: 60, ..Rig::settings() };
+    let rig = Rig::start_with(Base::Sqlite, one).await;
+    let first = Receiver::start(Answer::Held(Box::new(Answer::ok()))).await;
+    rig.hook(&first.url(), &["*"]).await;
+    rig.run_tasks();
+    happen(&rig, "first").await;
+    first.wait_for(1).await;
+    let (before, now) = (Receiver::start(Answer::ok()).await, Receiver::start(Answer::ok()).await);
+    let hook = rig.hook(&before.url(), &["*"]).await;
+    happen(&rig, "second").await;
+    count(&rig, 2, "lanes WHERE owner IS NOT NULL").await;
+    let waits = Instant::now();
+    until("what was read before is old", async || waits.elapsed() > Duration::from_millis(300)).await;
+    let moved = wire::UpdateHookRequest {
+        id: hook.id,
+        url: now.url(),
+        present: Some(FieldMask { paths: vec!["url".to_owned()] }),
+        ..Default::default()
+    };
+    let path = "/beem.hooks.v1.Hooks/UpdateHook";
+    rig.call::<_, wire::Hook>(&rig.owner, &rig.key(), path, moved).await.unwrap();
+    first.release();
+    now.wait_for(1).await;
+    assert_eq!(before.received().len(), 0);
 }

@@ -4,12 +4,17 @@ use super::{count, happen};
 use crate::on_both;
 use crate::receiver::{Answer, Receiver};
 use crate::rig::Rig;
-use beem_database::Sql as _;
+use beem_database::{Backend, Sql as _};
 use beem_hooks::domain::{Finding, Verdict};
 use beem_hooks::store::outcomes::{Outcome, Recorded, Weight, record};
 use beem_ids::{DeliveryId, HookId};
 
-on_both!(what_is_written_twice_counts_once, a_failure_says_nothing_of_what_was_replayed_meanwhile);
+on_both!(
+    what_is_written_twice_counts_once,
+    a_failure_says_nothing_of_what_was_replayed_meanwhile,
+    what_the_receiver_before_did_is_not_held_against_the_next,
+    what_the_database_does_not_take_is_kept_without_the_receivers_words,
+);
 
 async fn written(rig: &Rig, outcomes: &[Outcome]) -> Recorded {
     rig.db.write(|tx| Box::pin(record(tx, outcomes, &[]))).await.unwrap()
@@ -61,4 +66,32 @@ async fn a_failure_says_nothing_of_what_was_replayed_meanwhile(rig: Rig) {
     rig.db.write(|tx| Box::pin(async move { tx.run(replay, vec![]).await })).await.unwrap();
     written(&rig, &[outcome]).await;
     count(&rig, 1, &format!("deliveries WHERE attempts = 2 AND tries = 0 AND next_ms = {next_ms}")).await;
+}
+
+async fn what_the_receiver_before_did_is_not_held_against_the_next(rig: Rig) {
+    let outcome = failure(&rig).await;
+    let moved = &"UPDATE hooks SET url = 'https://next.example/'";
+    rig.db.write(|tx| Box::pin(async move { tx.run(moved, vec![]).await })).await.unwrap();
+    written(&rig, &[outcome]).await;
+    count(&rig, 2, "attempts").await;
+    count(&rig, 1, "lanes WHERE failures = 1").await;
+}
+
+async fn what_the_database_does_not_take_is_kept_without_the_receivers_words(rig: Rig) {
+    let no_answers = match rig.db.backend() {
+        Backend::Postgres => "ALTER TABLE attempts ADD CHECK (answer IS NULL)",
+        Backend::Sqlite => {
+            "CREATE TRIGGER no_answers BEFORE INSERT ON attempts WHEN NEW.answer IS NOT NULL
+            BEGIN SELECT RAISE(ABORT, 'no answers'); END"
+        }
+    };
+    rig.db.write(|tx| Box::pin(async move { tx.run(no_answers, vec![]).await })).await.unwrap();
+    let receiver = Receiver::start(Answer::ok()).await;
+    rig.hook(&receiver.url(), &["*"]).await;
+    rig.run_tasks();
+    receiver.answers(Answer::with(200, &[], "words"));
+    happen(&rig, "w").await;
+    count(&rig, 1, "deliveries WHERE status = 'DELIVERED' AND attempts = 1").await;
+    count(&rig, 1, "attempts WHERE status_code = 200 AND answer IS NULL").await;
+    assert_eq!(receiver.received().len(), 1, "it is not sent again for that");
 }
