@@ -1,7 +1,7 @@
 //! `cargo xtask bench hooks`: what delivering webhooks costs. A cluster's own hooks process takes events in from a producer of
 //! this program's (the code that every producer has, on a PostgreSQL database of its own) and sends them to receivers here;
 //! in turn with a bare loop over `reqwest` that posts bodies of the same size to the same receivers, as many at once, and
-//! signs, keeps and retries nothing.
+//! signs, keeps and retries nothing; and with one that signs, too, since no sender of this contract can do without.
 
 mod bare;
 mod house;
@@ -12,7 +12,7 @@ mod receivers;
 use crate::ledger::Range;
 use crate::measure::as_f64;
 use crate::process::Measured;
-use bare::bare;
+use bare::{Loop, bare};
 use house::House;
 use options::Options;
 use receivers::{Receivers, Seen};
@@ -38,6 +38,7 @@ const DESTINATIONS: [usize; 3] = [1, 10, 100];
 #[derive(Default)]
 struct Row {
     bare: Vec<f64>,
+    signing: Vec<f64>,
     delivered: Vec<f64>,
     cpu_ms: Vec<f64>,
     half_p50: Vec<f64>,
@@ -75,19 +76,21 @@ pub async fn run(words: &[&str]) -> Result<(), String> {
 async fn measure(house: &mut House, n: usize, row: &mut Row, options: &Options) -> Result<(), String> {
     let receivers = Receivers::start(n)?;
     let lasting = options.lasting();
-    let bare = bare(&receivers, BODY_BYTES, lasting).await?;
+    let posted = bare(&receivers, Loop::Posts, BODY_BYTES, lasting).await?;
+    let signed = bare(&receivers, Loop::signing()?, BODY_BYTES, lasting).await?;
     house.send_to(&receivers.urls()).await?;
     let (rate, cpu_ms) = as_fast_as_it_goes(house, &receivers, lasting).await?;
     receivers.settled().await;
     let seen = at_a_rate(house, &receivers, rate / 2.0, lasting).await?;
     house.forget_hooks().await?;
-    row.bare.push(bare);
+    row.bare.push(posted);
+    row.signing.push(signed);
     row.delivered.push(rate);
     row.cpu_ms.push(cpu_ms);
     row.half_p50.push(seen.percentile(50));
     row.half_p99.push(seen.percentile(99));
     println!(
-        "  {n} destinations: bare {bare:.0}/s, delivered {rate:.0}/s, half load p50 {:.1} ms p99 {:.1} ms",
+        "  {n} destinations: bare {posted:.0}/s, signing {signed:.0}/s, delivered {rate:.0}/s, half load p50 {:.1} ms p99 {:.1} ms",
         seen.percentile(50),
         seen.percentile(99)
     );
@@ -191,11 +194,13 @@ fn print(rows: &[(usize, Row)], healthy: &[f64], beside_dead: &[f64], options: &
         options.rounds, options.seconds
     );
     println!(
-        "{:>12}  {:>26}  {:>26}  {:>20}  {:>12}  {:>24}  {:>24}",
+        "{:>12}  {:>24}  {:>24}  {:>24}  {:>18}  {:>18}  {:>12}  {:>24}  {:>24}",
         "destinations",
         "bare loop/s",
+        "one that signs/s",
         "deliveries/s",
         "of the bare loop",
+        "of that signing",
         "CPU ms/1,000",
         "half load p50 ms",
         "p99 ms"
@@ -205,12 +210,15 @@ fn print(rows: &[(usize, Row)], healthy: &[f64], beside_dead: &[f64], options: &
             let range = Range::of(values.iter().copied());
             format!("{:.digits$} [{:.digits$}..{:.digits$}]", range.median, range.least, range.most)
         };
-        let shares: Vec<f64> = row.delivered.iter().zip(&row.bare).map(|(one, of)| one / of).collect();
+        let shares =
+            |of: &[f64]| row.delivered.iter().zip(of).map(|(one, of)| one / of).collect::<Vec<f64>>();
         println!(
-            "{n:>12}  {:>26}  {:>26}  {:>20}  {:>12.0}  {:>24}  {:>24}",
+            "{n:>12}  {:>24}  {:>24}  {:>24}  {:>18}  {:>18}  {:>12.0}  {:>24}  {:>24}",
             show(&row.bare, 0),
+            show(&row.signing, 0),
             show(&row.delivered, 0),
-            show(&shares, 2),
+            show(&shares(&row.bare), 2),
+            show(&shares(&row.signing), 2),
             Range::of(row.cpu_ms.iter().copied()).median,
             show(&row.half_p50, 1),
             show(&row.half_p99, 1)
