@@ -68,7 +68,7 @@ pub async fn run(works: Arc<Works>, cancel: CancellationToken) {
 
 /// No other process has an SQLite database: what is leased there was left by one that died.
 async fn clear(works: &Works) -> Result<()> {
-    works.db.write(|tx| Box::pin(table::clear(tx))).await.map(drop)
+    works.db.write(|tx| Box::pin(table::clear(tx))).await
 }
 
 /// Takes lanes that are due, as many as there is room for. A look that finds none writes nothing.

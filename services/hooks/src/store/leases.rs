@@ -59,8 +59,9 @@ pub async fn renew(tx: &Tx<'_>, leases: &[(HookId, Uuid)], until: Moment) -> Res
 ///
 /// # Errors
 /// As the database says.
-pub async fn clear(tx: &Tx<'_>) -> Result<u64> {
-    tx.run("UPDATE lanes SET owner = NULL, leased_until_ms = 0 WHERE owner IS NOT NULL", Vec::new()).await
+pub async fn clear(tx: &Tx<'_>) -> Result<()> {
+    let sql = "UPDATE lanes SET owner = NULL, leased_until_ms = 0 WHERE owner IS NOT NULL";
+    tx.run(sql, Vec::new()).await.map(drop)
 }
 
 /// How a lane is left.

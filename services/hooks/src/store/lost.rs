@@ -19,25 +19,24 @@ pub async fn is_lost(on: &impl Sql, feed: &str) -> Result<bool> {
 }
 
 /// Notes the loss that was found with this cursor, or with the one before it, which a follower asks with to recognise what it
-/// took in last. False when the feed has another cursor by now: then nothing is noted.
+/// took in last; nothing when the feed has another cursor by now.
 ///
 /// # Errors
 /// As the database says.
-pub async fn note(db: &Database, feed: &str, cursor: &Cursor) -> Result<bool> {
+pub async fn note(db: &Database, feed: &str, cursor: &Cursor) -> Result<()> {
     db.write(|tx| Box::pin(note_in(tx, feed, cursor))).await
 }
 
-async fn note_in(tx: &Tx<'_>, feed: &str, cursor: &Cursor) -> Result<bool> {
+async fn note_in(tx: &Tx<'_>, feed: &str, cursor: &Cursor) -> Result<()> {
     let sql = format!(
         "SELECT 1 AS found FROM cursors WHERE feed = $1 AND epoch = $2 AND position IN ($3, $3 + 1) {}",
         locked(tx, "FOR UPDATE")
     );
     let position = i64::try_from(cursor.position).map_err(Fault::internal)?;
     let values = vec![feed.into(), cursor.epoch.as_str().into(), position.into()];
-    if tx.row(&sql, values).await?.is_none() {
-        return Ok(false);
+    if tx.row(&sql, values).await?.is_some() {
+        let sql = "INSERT INTO lost_feeds (source, lost_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        tx.run(sql, vec![feed.into(), tx.now().unix_ms().into()]).await?;
     }
-    let sql = "INSERT INTO lost_feeds (source, lost_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    tx.run(sql, vec![feed.into(), tx.now().unix_ms().into()]).await?;
-    Ok(true)
+    Ok(())
 }
