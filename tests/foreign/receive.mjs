@@ -1,6 +1,7 @@
 // A receiver of webhooks that a stranger could have written, as receive.py, with npm's standardwebhooks and Node's own
 // crypto. The first line of stdin is a JSON object: secrets, publicKeys (PEM), signingPublicKeys ("whpk_…"): any of each
-// may verify. Prints {"port"} and a line for each POST; a further line on stdin replaces the keys.
+// may verify. Prints {"port"} and a line for each POST; a further line on stdin replaces the keys. Node has no validator of
+// JSON Schema of its own: that bodies are what their schemas say is receive.py's to check.
 import { createPublicKey, verify } from "node:crypto";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";

@@ -1,30 +1,71 @@
-//! A burst of events while whatever carries them is killed: a receiver gets every event at least once, each time the same
-//! bytes under the same id, and the sequence of every object is without a gap. Events are written into the producer's outbox
-//! by the code that producers write them with, on a connection of the test's own: what is killed is the process that numbers
-//! and serves them, the one that takes them in and sends them, and what they stand on.
+//! A burst of events while whatever carries them is killed: each receiver gets every event it asked for at least once, each
+//! time the same bytes under the same id, and the sequence of every object is without a gap. Events are written into the
+//! producer's outbox by the code that producers write them with, on a connection of the test's own: what is killed is the
+//! process that numbers and serves them, the one that takes them in and sends them, and what they stand on. Each of these dies
+//! while events are coming to receivers and more of them are still to come.
 
 use super::installation::{House, Installation};
 use super::kills::{SEED_ENV, seed};
 use super::trying::within;
 use super::writers::Choices;
+use crate::hooks::{EXECUTED, WALLET_CREATED, hook};
 use beem_clock::{Clock, Entropy};
 use beem_database::{Database, DatabaseSettings};
 use beem_events::{NewEvent, append};
 use beem_fault::Fault;
-use beem_receiver::{Answer, Receiver};
-use beem_tests::Rig;
+use beem_receiver::{Answer, Received, Receiver};
 use beem_tests::rig::Shape;
+use beem_tests::{Client, Rig};
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::block_in_place;
 
-/// Objects that events are about.
+/// Objects that events are about: all events of one are of one type, every tenth object's are conversions.
 const ENTITIES: u64 = 50;
+/// Hooks that ask for conversions alone, beside the one that asks for everything.
+const FEW: usize = 3;
+/// So much is made and not received when something is killed: more than comes until it is dead.
+const BACKLOG: usize = 100;
 /// Longer than leases of killed processes last, retries and circuits included.
 const SETTLES: Duration = Duration::from_secs(120);
+
+fn event_of(entity: u64) -> &'static str {
+    if entity % 10 == 0 { EXECUTED } else { WALLET_CREATED }
+}
+
+/// A hook of several types, and which events have come to its receiver so far.
+struct Destination {
+    receiver: Receiver,
+    codes: &'static [&'static str],
+    known: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Destination {
+    async fn new(client: &Client, codes: &'static [&'static str]) -> Self {
+        let known = Arc::new(Mutex::new(HashSet::new()));
+        let noting = Arc::clone(&known);
+        let receiver = Receiver::start(move |request: &Received| {
+            noting.lock().unwrap().insert(id(request));
+            Answer::status(204)
+        })
+        .await;
+        hook(client, &receiver.url(), codes).await;
+        Self { receiver, codes, known }
+    }
+
+    /// Different events.
+    fn count(&self) -> usize {
+        self.known.lock().unwrap().len()
+    }
+}
+
+/// Of the event, as databases print it in hex.
+fn id(request: &Received) -> String {
+    request.event_id().replace('-', "")
+}
 
 /// The producer's database, as its own process opens it.
 async fn producer(house: &House) -> Database {
@@ -39,10 +80,10 @@ async fn producer(house: &House) -> Database {
 }
 
 /// Appends events in transactions of one to twenty until there are so many, whatever breaks meanwhile.
-async fn produce(db: Database, account: String, choices: Choices, wanted: u64, made: Arc<AtomicU64>) {
+async fn produce(db: Database, account: String, choices: Choices, wanted: usize, made: Arc<AtomicUsize>) {
     let account = account.parse().unwrap();
     while made.load(Ordering::Relaxed) < wanted {
-        let count = 1 + choices.below(20);
+        let count = 1 + choices.index(20);
         let entities: Vec<u64> = (0..count).map(|_| choices.below(ENTITIES)).collect();
         let entities = &entities;
         let written = db.write(|tx| {
@@ -53,7 +94,7 @@ async fn produce(db: Database, account: String, choices: Choices, wanted: u64, m
                 for entity in entities {
                     let event = NewEvent {
                         account_id: account,
-                        event: "layer1:ledger:wallet:created".to_owned(),
+                        event: event_of(entity).to_owned(),
                         source: "ledger".to_owned(),
                         entity_id: format!("burst-{entity}"),
                         data: json!({ "id": format!("burst-{entity}"), "name": "ein Beutel" }),
@@ -71,89 +112,120 @@ async fn produce(db: Database, account: String, choices: Choices, wanted: u64, m
     }
 }
 
-/// What there is to be received: the sequences of each object, by event id.
-async fn committed(house: &House) -> HashMap<String, (String, u64)> {
+/// One event of the burst, as the producer's database has it.
+struct Committed {
+    event: String,
+    entity: String,
+    sequence: u64,
+}
+
+/// All of them by id.
+async fn committed(house: &House) -> HashMap<String, Committed> {
     let rows = house
-        .column("ledger", "SELECT {id:event_id} || ' ' || entity_id || ' ' || sequence AS one FROM outbox WHERE entity_id LIKE 'burst-%'")
+        .column(
+            "ledger",
+            "SELECT {id:event_id} || ' ' || event || ' ' || entity_id || ' ' || sequence AS one
+            FROM outbox WHERE entity_id LIKE 'burst-%'",
+        )
         .await;
     let parsed = rows.into_iter().map(|row| {
-        let parts: Vec<&str> = row.split(' ').collect();
-        (parts[0].to_owned(), (parts[1].to_owned(), parts[2].parse().unwrap()))
+        let [id, event, entity, sequence] = row.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let sequence = sequence.parse().unwrap();
+        (id.to_owned(), Committed { event: event.to_owned(), entity: entity.to_owned(), sequence })
     });
     parsed.collect()
 }
 
-async fn burst(mut house: House, wanted: u64, mut victims: Vec<&'static str>) {
+/// Kills and starts again one victim after the other, at moments that the seed chooses by what has been received. Each dies
+/// with events on their way, and the next only after more have come since.
+async fn torment(
+    house: &mut House,
+    mut victims: Vec<&'static str>,
+    choices: &Choices,
+    wanted: usize,
+    made: &AtomicUsize,
+    destination: &Destination,
+) {
+    let (share, mut so_far) = (wanted / victims.len(), 0);
+    for begin in (0..).step_by(share).take(victims.len()) {
+        let victim = victims.swap_remove(choices.index(victims.len()));
+        // In the first half of its share of the burst, so that there is something left to break afterwards.
+        let mark = (begin + choices.index(share / 2)).max(so_far + 1);
+        within(SETTLES, &format!("{mark} events are received, and there are more"), async || {
+            let received = destination.count();
+            (received >= mark && received + BACKLOG <= made.load(Ordering::Relaxed)).then_some(())
+        })
+        .await;
+        let made = made.load(Ordering::Relaxed);
+        block_in_place(|| house.kill(victim));
+        so_far = destination.count();
+        println!("killed {victim} with {so_far} of {made} events received");
+        assert!(so_far < made, "nothing was on its way when {victim} died");
+        tokio::time::sleep(Duration::from_millis(choices.below(500))).await;
+        block_in_place(|| house.start_again(victim));
+        so_far = destination.count();
+    }
+}
+
+async fn burst(mut house: House, wanted: usize, victims: Vec<&'static str>) {
     let seed = seed();
     println!("{SEED_ENV}={seed}");
     let choices = Choices::new(seed);
-    let receiver = Receiver::start(Answer::status(204)).await;
     let client = house.everywhere(house.main()).remove(0);
-    crate::hooks::hook(&client, &receiver.url(), &[crate::hooks::WALLET_CREATED]).await;
-    let made = Arc::new(AtomicU64::new(0));
+    let mut destinations = vec![Destination::new(&client, &[WALLET_CREATED, EXECUTED]).await];
+    for _ in 0..FEW {
+        destinations.push(Destination::new(&client, &[EXECUTED]).await);
+    }
+    let made = Arc::new(AtomicUsize::new(0));
     let account = client.creds.account_id.clone();
     let own = Choices::new(seed.wrapping_add(1));
     let producing =
         beem_runtime::spawn(produce(producer(&house).await, account, own, wanted, Arc::clone(&made)));
-    let kills = u64::try_from(victims.len()).unwrap();
-    for n in 1..=kills {
-        let victim = victims.swap_remove(choices.index(victims.len()));
-        // Anywhere within its share of the burst, so that there is something left to break afterwards.
-        let at = wanted * (n - 1) / kills + choices.below(wanted / kills);
-        within(SETTLES, "events are made", async || (made.load(Ordering::Relaxed) >= at).then_some(())).await;
-        block_in_place(|| {
-            println!(
-                "kills {victim} at {} events, {} received",
-                made.load(Ordering::Relaxed),
-                receiver.received().len()
-            );
-            house.kill(victim);
-        });
-        tokio::time::sleep(Duration::from_millis(choices.below(500))).await;
-        block_in_place(|| house.start_again(victim));
-    }
+    torment(&mut house, victims, &choices, wanted, &made, &destinations[0]).await;
     producing.await.unwrap();
     let expected = committed(&house).await;
-    assert!(expected.len() >= usize::try_from(wanted).unwrap());
-    within(SETTLES, "everything is received", async || {
-        let received = receiver.received();
-        let ids: std::collections::HashSet<String> =
-            received.iter().map(|event| event.event_id().replace('-', "")).collect();
-        expected.keys().all(|id| ids.contains(id)).then_some(())
-    })
-    .await;
-    judge(&receiver, &expected);
+    assert!(expected.len() >= wanted);
+    // The same for all receivers.
+    let mut bodies = HashMap::new();
+    for destination in &destinations {
+        let asked = |committed: &Committed| destination.codes.contains(&committed.event.as_str());
+        let ids: HashSet<String> =
+            expected.iter().filter(|(_, committed)| asked(committed)).map(|(id, _)| id.clone()).collect();
+        within(SETTLES, "everything is received", async || {
+            ids.is_subset(&destination.known.lock().unwrap()).then_some(())
+        })
+        .await;
+        judge(&destination.receiver, &expected, &ids, &mut bodies);
+    }
     house.all_run();
 }
 
-/// Every copy of an event is the same, and the sequences of an object have no gap.
-fn judge(receiver: &Receiver, expected: &HashMap<String, (String, u64)>) {
-    let mut bodies: HashMap<String, Vec<u8>> = HashMap::new();
-    let mut sequences: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+/// Nothing came but these events, every copy of one is the same, and the sequences of an object have no gap.
+fn judge(
+    receiver: &Receiver,
+    expected: &HashMap<String, Committed>,
+    ids: &HashSet<String>,
+    bodies: &mut HashMap<String, Vec<u8>>,
+) {
+    let mut sequences: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
     let received = receiver.received();
-    for event in &received {
-        let id = event.event_id().replace('-', "");
-        let body = event.json();
-        assert_eq!(body["eventId"].as_str().unwrap(), event.event_id());
-        let (entity, sequence) = &expected[&id];
+    for request in &received {
+        let (id, body) = (id(request), request.json());
+        assert!(ids.contains(&id), "{body} was not asked for");
+        assert_eq!(body["eventId"].as_str().unwrap(), request.event_id());
+        let Committed { event, entity, sequence } = &expected[&id];
         assert_eq!(
-            (body["data"]["id"].as_str().unwrap(), body["sequence"].as_u64().unwrap()),
-            (entity.as_str(), *sequence)
+            (body["event"].as_str(), body["data"]["id"].as_str(), body["sequence"].as_u64()),
+            (Some(event.as_str()), Some(entity.as_str()), Some(*sequence))
         );
-        match bodies.entry(id) {
-            std::collections::hash_map::Entry::Occupied(known) => assert_eq!(known.get(), &event.body),
-            std::collections::hash_map::Entry::Vacant(new) => {
-                sequences.entry(entity.clone()).or_default().push(*sequence);
-                new.insert(event.body.clone());
-            }
-        }
+        assert_eq!(bodies.entry(id).or_insert_with(|| request.body.clone()), &request.body);
+        sequences.entry(entity).or_default().insert(*sequence);
     }
-    for (entity, mut sequences) in sequences {
-        sequences.sort_unstable();
-        let gapless: Vec<u64> = (1..=u64::try_from(sequences.len()).unwrap()).collect();
-        assert_eq!(sequences, gapless, "{entity}");
+    for (entity, sequences) in sequences {
+        let last = *sequences.last().unwrap();
+        assert!(sequences.iter().copied().eq(1..=last), "{entity}: {sequences:?}");
     }
-    println!("{} events, {} requests", bodies.len(), received.len());
+    println!("{} events, {} requests", ids.len(), received.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

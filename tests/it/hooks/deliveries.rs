@@ -1,8 +1,10 @@
 //! What was sent and how it went, as integrators see it.
 
-use super::{EXECUTED, WALLET_CREATED, deliveries, hook, under};
-use crate::ledger::books::{Purse, id};
+use super::{EXECUTED, KEY_ROTATED, WALLET_CREATED, deliveries, hook, under};
+use crate::ledger::books::{Purse, QUOTES, id};
 use beem_receiver::{Answer, Receiver};
+use beem_signing::KeyKind;
+use beem_tests::creds::new_key;
 use beem_tests::{Rig, eventually, on_both_shapes};
 use serde_json::{Value, json};
 
@@ -86,4 +88,30 @@ async fn lists_are_filtered_and_paged(rig: &Rig) {
     }
 }
 
-on_both_shapes!(attempts_are_listed_and_a_delivery_is_replayed, lists_are_filtered_and_paged);
+/// A client that never calls and a quote that was executed do not change behind their events: all of it is compared.
+async fn what_an_event_is_about_is_whole_as_its_get_answers_it(rig: &Rig) {
+    let purse = Purse::new(rig);
+    let receiver = Receiver::start(Answer::status(204)).await;
+    hook(&purse.0, &receiver.url(), &[KEY_ROTATED, EXECUTED]).await;
+    let client = format!("/platform/v1/clients/{}", purse.0.new_client(&json!({})).await.id);
+    let new = json!({ "publicKey": new_key(KeyKind::Ed25519).public().pem(), "retireOldAfter": 3600 });
+    let rotated = purse.0.post(&format!("{client}/rotate"), &new).await.expect(200);
+    let event = receiver.wait_for(1).await.remove(0).json();
+    assert_eq!((&event["event"], &event["source"]), (&json!(KEY_ROTATED), &json!("identity")));
+    assert_eq!(event["data"], purse.0.get(&client).await.expect(200));
+    assert_eq!(event["data"], rotated);
+
+    let (usd, eur) = (purse.filled("USD", "10.00").await, purse.wallet("EUR").await);
+    let quote = id(&purse.quote(&usd, &eur, "1.08").await);
+    let executed = purse.execute(&quote).await.expect(200);
+    let event = receiver.wait_for(2).await.remove(1).json();
+    assert_eq!((&event["event"], &event["source"]), (&json!(EXECUTED), &json!("ledger")));
+    assert_eq!(event["data"], purse.0.get(&format!("{QUOTES}/{quote}")).await.expect(200));
+    assert_eq!(event["data"], executed);
+}
+
+on_both_shapes!(
+    attempts_are_listed_and_a_delivery_is_replayed,
+    lists_are_filtered_and_paged,
+    what_an_event_is_about_is_whole_as_its_get_answers_it,
+);

@@ -1,8 +1,8 @@
 //! A webhook registered through the public API, received and verified by foreign code; keys that change under it.
 
 use super::stranger::{Receiving, Stranger, keys};
-use super::{KEY_ROTATED, WALLET_CREATED, hook, under};
-use crate::ledger::books::Purse;
+use super::{EXECUTED, KEY_ROTATED, WALLET_CREATED, hook, under};
+use crate::ledger::books::{Purse, id};
 use beem_receiver::{Answer, Receiver};
 use beem_tests::{Client, Rig, on_both_shapes};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,9 @@ async fn schemas(client: &Client) -> Value {
     let available = types.into_iter().filter(|ty| ty["available"] == true);
     let schemas: Map<_, _> =
         available.map(|ty| (ty["event"].as_str().unwrap().to_owned(), ty["schema"].clone())).collect();
-    assert!(schemas.contains_key(WALLET_CREATED) && schemas.contains_key(KEY_ROTATED));
+    for event in [WALLET_CREATED, EXECUTED, KEY_ROTATED] {
+        assert!(schemas.contains_key(event), "{event}");
+    }
     schemas.into()
 }
 
@@ -23,6 +25,7 @@ fn secret(hook: &Value) -> &str {
     hook["signingSecret"].as_str().unwrap()
 }
 
+/// One event of every type that is made. That a body is what its schema says, Python alone checks: see receive.mjs.
 async fn strangers_receive_and_verify(rig: &Rig) {
     let purse = Purse::new(rig);
     let schemas = schemas(&purse.0).await;
@@ -30,8 +33,12 @@ async fn strangers_receive_and_verify(rig: &Rig) {
         let mut receiving = Receiving::start(stranger).await;
         let made = hook(&purse.0, &receiving.url, &["*"]).await;
         receiving.knows(&keys(&[(&made, secret(&made))], &schemas)).await;
-        purse.wallet("USD").await;
+        let usd = purse.filled("USD", "10.00").await;
         assert_eq!(receiving.verified().await.0, WALLET_CREATED);
+        let eur = purse.wallet("EUR").await;
+        assert_eq!(receiving.verified().await.0, WALLET_CREATED);
+        purse.execute(&id(&purse.quote(&usd, &eur, "1.08").await)).await.expect(200);
+        assert_eq!(receiving.verified().await.0, EXECUTED);
         let client = purse.0.new_client(&json!({})).await;
         let new = beem_tests::creds::new_key(beem_signing::KeyKind::Ed25519).public().pem();
         let rotate = format!("/platform/v1/clients/{}/rotate", client.id);

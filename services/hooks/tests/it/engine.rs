@@ -1,9 +1,12 @@
 //! Sending: once to a receiver that acknowledges, again and again to one that does not, and never held up by another's.
 
 mod disabling;
+mod flapping;
 mod isolation;
 mod loss;
+mod lost_lanes;
 mod outcomes;
+mod overlap;
 mod processes;
 
 use crate::on_both;

@@ -39,12 +39,16 @@ async fn gone_disables_at_once_and_ends_what_waits(rig: Rig) {
     assert_eq!((hook.enabled, hook.disabled_reason()), (false, "GONE"));
     count(&rig, 1, "audit_rows WHERE action = 'DisableHook' AND outcome = 'done'").await;
     count(&rig, 1, "lanes WHERE NOT closing AND due_ms IS NULL AND owner IS NULL").await;
-    // Nothing is made for it any more, and nothing is sent.
-    happen(&rig, "after").await;
-    count(&rig, 3, "events").await;
-    rig.clock.advance_ms(DAY_MS);
-    count(&rig, 2, "deliveries").await;
-    assert_eq!(receiver.received().len(), 2);
+    // Nothing is made for it any more, and nothing is sent: not while another's is, and not when a day has gone.
+    let other = Receiver::start(Answer::ok()).await;
+    rig.hook(&other.url(), &["*"]).await;
+    for (n, wait_ms) in [(1, 0), (2, DAY_MS)] {
+        rig.clock.advance_ms(wait_ms);
+        happen(&rig, "after").await;
+        count(&rig, n, "deliveries WHERE status = 'DELIVERED'").await;
+    }
+    assert_eq!((other.received().len(), receiver.received().len()), (2, 2));
+    assert_eq!((rig.count("deliveries").await, rig.count("attempts").await), (4, 4));
 }
 
 async fn five_days_of_nothing_but_failures_disable_and_tell_the_operators(rig: Rig) {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 on_both!(
     what_a_killed_process_was_sending_is_sent_again_byte_for_byte,
-    row_27_a_burst_goes_on_after_kills_with_nothing_but_the_database,
+    a_burst_goes_on_after_kills_with_nothing_but_the_database,
     a_process_that_drains_gives_its_lanes_back,
 );
 
@@ -114,7 +114,7 @@ async fn what_a_killed_process_was_sending_is_sent_again_byte_for_byte(mut rig: 
     assert_eq!(receiver.received().len(), 2);
 }
 
-async fn row_27_a_burst_goes_on_after_kills_with_nothing_but_the_database(mut rig: Rig) {
+async fn a_burst_goes_on_after_kills_with_nothing_but_the_database(mut rig: Rig) {
     let mut receivers = Vec::new();
     for _ in 0..3 {
         let receiver = Receiver::start(Answer::ok()).await;
