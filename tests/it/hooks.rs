@@ -8,8 +8,11 @@ mod pulled;
 mod rules;
 pub mod stranger;
 
+use beem_testkit::cluster::free_addresses;
 use beem_tests::Client;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 pub const HOOKS: &str = "/platform/v1/hooks";
 pub const EVENTS: &str = "/platform/v1/events";
@@ -20,6 +23,13 @@ pub const KEY_ROTATED: &str = "layer1:identity:client:key-rotated";
 /// A hook of this client's account; as CreateHook answers it.
 pub async fn hook(client: &Client, url: &str, codes: &[&str]) -> Value {
     client.post(HOOKS, &json!({ "url": url, "eventCodes": codes })).await.expect(201)
+}
+
+/// A URL on this machine where nobody listens. No name: a resolver that answers every name would send signed bodies to a
+/// stranger.
+pub fn nowhere(path: &str) -> String {
+    static ADDRESS: LazyLock<SocketAddr> = LazyLock::new(|| free_addresses(1).unwrap()[0]);
+    format!("https://{}/{path}", *ADDRESS)
 }
 
 /// What lies under a hook.

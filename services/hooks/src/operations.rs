@@ -73,7 +73,10 @@ impl Means {
     /// # Errors
     /// `validation-failed` for a file of authorities that cannot be used; `unavailable` when the database is away.
     pub async fn open(db: Database, settings: HooksSettings, deps: &HooksDeps) -> Result<Self> {
-        let resolver = deps.resolver.clone().unwrap_or_else(|| Arc::new(SystemResolver::default()));
+        let resolver = match &deps.resolver {
+            Some(resolver) => Arc::clone(resolver),
+            None => Arc::new(SystemResolver::open()?),
+        };
         let contract = Contract::load().map_err(Fault::internal)?;
         Ok(Self {
             feed: Feed::open(db.clone()).await?,

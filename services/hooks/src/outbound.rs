@@ -8,6 +8,7 @@
 //! | [`judge`] (`addresses`) | which addresses may be called |
 //! | [`Target`] | which URLs may be hooks |
 //! | [`Resolver`] | names to addresses, judged |
+//! | [`SystemResolver`] (`system`, `sockets`) | the system's names |
 //! | [`Outbound`] | one request and what came of it |
 //! | `authorities` | who may vouch for a receiver's certificate |
 //! | `reason` | the text of a failure |
@@ -18,11 +19,14 @@ mod authorities;
 mod reason;
 mod resolve;
 mod send;
+mod sockets;
+mod system;
 mod target;
 
 pub use addresses::judge;
-pub use resolve::{Resolver, SystemResolver};
+pub use resolve::{NoAddress, Resolver};
 pub use send::{Outbound, Sent};
+pub use system::SystemResolver;
 pub use target::Target;
 
 /// What an installation lets hooks call.

@@ -1,11 +1,13 @@
 //! Who may do what with hooks, and what a hook may be.
 
-use super::{EXECUTED, HOOKS, WALLET_CREATED, hook, under};
+use super::{EXECUTED, HOOKS, WALLET_CREATED, hook, nowhere, under};
 use crate::ledger::books::Purse;
 use beem_tests::{Client, Rig, on_both_guarded_shapes, on_both_shapes};
 use serde_json::{Value, json};
 
-const URL: &str = "https://receiver.example/events";
+fn url() -> String {
+    nowhere("events")
+}
 
 fn new(url: &str, codes: &[&str]) -> Value {
     json!({ "url": url, "eventCodes": codes })
@@ -13,7 +15,7 @@ fn new(url: &str, codes: &[&str]) -> Value {
 
 async fn roles_open_what_they_say(rig: &Rig) {
     let purse = Purse::new(rig);
-    let made = hook(&purse.0, URL, &["*"]).await;
+    let made = hook(&purse.0, &url(), &["*"]).await;
     let with = async |roles: Value| {
         let creds = purse.0.new_client(&json!({ "roles": roles })).await;
         Client { creds, ..purse.0.clone() }
@@ -22,15 +24,15 @@ async fn roles_open_what_they_say(rig: &Rig) {
     for path in ["", "/deliveries"] {
         viewer.get(&under(&made, path)).await.expect(200);
     }
-    viewer.post(HOOKS, &new(URL, &["*"])).await.refused(403, "role-missing");
+    viewer.post(HOOKS, &new(&url(), &["*"])).await.refused(403, "role-missing");
     for path in ["/rotate", "/test", "/replay"] {
         viewer.post(&under(&made, path), &json!({})).await.refused(403, "role-missing");
     }
     let operator = with(json!(["hook:operator", "ledger:viewer"])).await;
     let refusal =
-        operator.post(HOOKS, &new(URL, &[WALLET_CREATED, EXECUTED])).await.refused(403, "role-missing");
+        operator.post(HOOKS, &new(&url(), &[WALLET_CREATED, EXECUTED])).await.refused(403, "role-missing");
     assert!(refusal["detail"].as_str().unwrap().contains("layer1:role:conversion:operator"), "{refusal}");
-    let own = hook(&operator, URL, &[WALLET_CREATED]).await;
+    let own = hook(&operator, &url(), &[WALLET_CREATED]).await;
     let widened = operator.patch(&under(&own, ""), &json!({ "eventCodes": [EXECUTED] })).await;
     widened.refused(403, "role-missing");
     operator.patch(&under(&own, ""), &json!({ "eventCodes": ["*"] })).await.expect(200);
@@ -39,7 +41,7 @@ async fn roles_open_what_they_say(rig: &Rig) {
 
 async fn secrets_are_shown_once_and_repeats_show_the_same(rig: &Rig) {
     let purse = Purse::new(rig);
-    let body = new(URL, &["*"]);
+    let body = new(&url(), &["*"]);
     let key = beem_tests::forge::unique();
     let first = purse.0.keyed("POST", HOOKS, &body, &key).await.expect(201);
     let again = purse.0.keyed("POST", HOOKS, &body, &key).await;
@@ -67,20 +69,20 @@ async fn wrong_fields_are_named(rig: &Rig) {
         errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     for (body, wrong) in [
-        (json!({ "url": URL, "eventCodes": [] }), vec!["eventCodes"]),
-        (json!({ "url": URL, "eventCodes": ["*", "wallet"] }), vec!["eventCodes[0]", "eventCodes[1]"]),
+        (json!({ "url": url(), "eventCodes": [] }), vec!["eventCodes"]),
+        (json!({ "url": url(), "eventCodes": ["*", "wallet"] }), vec!["eventCodes[0]", "eventCodes[1]"]),
         (json!({ "url": "http://receiver.example", "eventCodes": ["wallet"] }), vec!["url", "eventCodes[0]"]),
-        (json!({ "url": URL, "eventCodes": ["*"], "type": "MAIL" }), vec!["type"]),
+        (json!({ "url": url(), "eventCodes": ["*"], "type": "MAIL" }), vec!["type"]),
     ] {
         let problem = purse.0.post(HOOKS, &body).await.refused(400, "validation-failed");
         assert_eq!(fields(&problem), wrong, "{body}");
     }
     purse
         .0
-        .post(HOOKS, &json!({ "url": URL, "eventCodes": ["*"], "events": [] }))
+        .post(HOOKS, &json!({ "url": url(), "eventCodes": ["*"], "events": [] }))
         .await
         .refused(400, "unknown-field");
-    let made = hook(&purse.0, URL, &["*"]).await;
+    let made = hook(&purse.0, &url(), &["*"]).await;
     for (body, field) in [
         (json!({ "eventCodes": [] }), "eventCodes"),
         (json!({ "url": "https://10.0.0.1/" }), "url"),

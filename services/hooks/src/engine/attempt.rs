@@ -85,6 +85,7 @@ impl Attempt {
             time: now,
             duration_ms: sent.duration_ms,
             answer: sent.answer,
+            weight: if sent.ours { Weight::Ours } else { Weight::Counts },
             ..outcome(works, receiver, due, sent.finding, verdict, ended)
         }
     }

@@ -17,6 +17,11 @@ pub(super) fn of_failure(error: &(dyn StdError + 'static)) -> String {
         .unwrap_or_else(|| of_connection(error).to_owned())
 }
 
+/// Whether it failed for a reason of ours.
+pub(super) fn is_ours(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).into_iter().any(|cause| matches!(cause.downcast_ref(), Some(Unresolved::Ours)))
+}
+
 /// Of an answer that does not acknowledge.
 pub(super) fn of_status(code: u16) -> String {
     match code {

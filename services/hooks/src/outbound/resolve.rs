@@ -5,74 +5,37 @@ use super::target::is_this_machine;
 use super::{Policy, addresses, judge};
 use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::Semaphore;
-
-/// Less than a connection may take altogether, so that this is what is told when it is what was slow.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
-
-/// The system resolves on threads of their own and cannot be interrupted. Slow name servers get half of the threads
-/// that the runtime has for such work, and never those that others wait for.
-const LOOKUPS_AT_ONCE: usize = 256;
 
 /// Whoever knows the addresses of names.
 pub trait Resolver: Send + Sync {
-    /// The addresses of a name, which is in lower case and ASCII.
+    /// The addresses of a name, which is in lower case and ASCII and has no dot at its end. It is absolute.
     ///
     /// # Errors
-    /// Why there are none; it is not shown to anybody.
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
+    /// Why there are none.
+    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, NoAddress>>;
 }
 
-/// The system's resolver; names of this machine are not asked for.
-#[derive(Debug)]
-pub struct SystemResolver {
-    free: Arc<Semaphore>,
+/// Why a name has no addresses, in words for the log; a hook's owner is not shown them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAddress {
+    /// There is no such name, it has none, or those who would know its addresses do not answer.
+    #[error("{0}")]
+    Name(String),
+    /// Nobody can be asked, whatever the name.
+    #[error("{0}")]
+    Ours(String),
 }
 
-impl Default for SystemResolver {
-    fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)) }
-    }
-}
-
-impl SystemResolver {
-    async fn look_up(&self, host: String) -> io::Result<Vec<IpAddr>> {
-        let permit = Arc::clone(&self.free).acquire_owned().await.map_err(io::Error::other)?;
-        let looking = tokio::task::spawn_blocking(move || {
-            // Until the thread is free again, which may be long after anybody waited.
-            let _permit = permit;
-            (host, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect())
-        });
-        looking.await.map_err(io::Error::other)?
-    }
-}
-
-impl Resolver for SystemResolver {
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
-        if is_this_machine(host) {
-            let own = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-            return Box::pin(async move { Ok(own) });
-        }
-        Box::pin(async move {
-            let looking = self.look_up(host.to_owned());
-            tokio::time::timeout(ANSWERED_WITHIN, looking).await.map_err(io::Error::other)?
-        })
-    }
-}
-
-/// Why a name is not called.
+/// Why a name is not called, as its hook's owner is told. Whether a name is unknown or leads to where it may not is one
+/// text: names of the network that this runs in are nobody's to find out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unresolved {
-    #[error("the host does not resolve")]
-    NoAddress,
-    #[error("the address is in {0}")]
-    Network(&'static str),
-    #[error("the host is this machine's and its address is not")]
-    Elsewhere,
+    #[error("the host does not resolve to an address that may be reached")]
+    Nowhere,
+    #[error("names cannot be resolved on our side")]
+    Ours,
 }
 
 /// A resolver whose every answer is judged; the only one the client has.
@@ -84,19 +47,35 @@ pub(super) struct Judged {
 
 impl Judged {
     async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Unresolved> {
-        let found = self.resolver.resolve(host).await.map_err(|_| Unresolved::NoAddress)?;
-        if found.is_empty() {
-            return Err(Unresolved::NoAddress);
-        }
-        for address in &found {
-            judge(*address, self.policy).map_err(Unresolved::Network)?;
-            // It may be called by http, which must not leave this machine.
-            if is_this_machine(host) && !addresses::is_loopback(*address) {
-                return Err(Unresolved::Elsewhere);
+        let found = self.resolver.resolve(host).await.map_err(|why| match why {
+            NoAddress::Name(why) => nowhere(host, &why),
+            NoAddress::Ours(why) => {
+                tracing::warn!(host, why, "a name of a receiver cannot be resolved");
+                Unresolved::Ours
             }
-        }
+        })?;
+        self.judge(host, &found).map_err(|why| nowhere(host, why))?;
         Ok(found)
     }
+
+    fn judge(&self, host: &str, found: &[IpAddr]) -> Result<(), &'static str> {
+        if found.is_empty() {
+            return Err("no address");
+        }
+        for address in found {
+            judge(*address, self.policy)?;
+            // It may be called by http, which must not leave this machine.
+            if is_this_machine(host) && !addresses::is_loopback(*address) {
+                return Err("elsewhere, and the name is this machine's");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn nowhere(host: &str, why: &str) -> Unresolved {
+    tracing::info!(host, why, "a name of a receiver leads nowhere that may be reached");
+    Unresolved::Nowhere
 }
 
 impl Resolve for Judged {
@@ -117,18 +96,25 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
 
+    const NOWHERE: &str = "the host does not resolve to an address that may be reached";
+
+    type Said = Result<Vec<IpAddr>, NoAddress>;
+
     /// Gives one answer after the other.
-    struct Script(Mutex<VecDeque<io::Result<Vec<IpAddr>>>>);
+    struct Script(Mutex<VecDeque<Said>>);
 
     impl Resolver for Script {
-        fn resolve<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        fn resolve<'a>(&'a self, _host: &'a str) -> BoxFuture<'a, Said> {
             Box::pin(async { self.0.lock().unwrap().pop_front().expect("it was asked once too often") })
         }
     }
 
-    fn judged(policy: Policy, answers: &[&[&str]]) -> Judged {
-        let addresses = |answer: &&[&str]| Ok(answer.iter().map(|text| text.parse().unwrap()).collect());
-        Judged { resolver: Arc::new(Script(Mutex::new(answers.iter().map(addresses).collect()))), policy }
+    fn judged(policy: Policy, answers: impl IntoIterator<Item = Said>) -> Judged {
+        Judged { resolver: Arc::new(Script(Mutex::new(answers.into_iter().collect()))), policy }
+    }
+
+    fn addresses(texts: &[&str]) -> Said {
+        Ok(texts.iter().map(|text| text.parse().unwrap()).collect())
     }
 
     async fn asked(judged: &Judged, host: &str) -> Result<Vec<String>, String> {
@@ -138,51 +124,49 @@ mod tests {
 
     #[tokio::test]
     async fn row_26_every_answer_is_judged_and_one_refused_refuses_all() {
+        let refused = [
+            &["93.184.216.34", "10.0.0.1"][..],
+            &["fd00:ec2::254", "93.184.216.34"],
+            &["169.254.169.254"],
+            &["::ffff:93.184.216.34"],
+            &["127.0.0.1"],
+        ];
+        let allowed = addresses(&["93.184.216.34", "2606:4700:4700::1111"]);
         let public = Policy { allow_loopback: false };
-        let judged = judged(
-            public,
-            &[
-                &["93.184.216.34", "2606:4700:4700::1111"],
-                &["93.184.216.34", "10.0.0.1"],
-                &["fd00:ec2::254", "93.184.216.34"],
-                &["169.254.169.254"],
-                &["::ffff:93.184.216.34"],
-                &[],
-            ],
-        );
+        let judged = judged(public, [allowed].into_iter().chain(refused.map(addresses)));
         assert_eq!(
             asked(&judged, "a.example").await.unwrap(),
             ["93.184.216.34:0", "[2606:4700:4700::1111]:0"]
         );
-        for want in [
-            "the address is in a private network",
-            "the address is in a private network",
-            "the address is in a link-local network",
-            "the address is in a network that carries IPv4 inside IPv6",
-            "the host does not resolve",
-        ] {
-            assert_eq!(asked(&judged, "a.example").await.unwrap_err(), want);
+        for answer in refused {
+            assert_eq!(asked(&judged, "a.example").await.unwrap_err(), NOWHERE, "{answer:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_name_that_does_not_resolve_and_one_of_this_machine_that_leads_elsewhere_are_refused() {
-        let failing = Script(Mutex::new([Err(io::Error::other("10.0.0.53 is away"))].into()));
-        let policy = Policy { allow_loopback: true };
-        let away = Judged { resolver: Arc::new(failing), policy };
-        assert_eq!(asked(&away, "a.example").await.unwrap_err(), "the host does not resolve");
-        let elsewhere = judged(policy, &[&["127.0.0.1"], &["8.8.8.8"], &["8.8.8.8"]]);
-        assert_eq!(asked(&elsewhere, "a.localhost").await.unwrap(), ["127.0.0.1:0"]);
-        assert_eq!(
-            asked(&elsewhere, "a.localhost").await.unwrap_err(),
-            "the host is this machine's and its address is not"
-        );
-        assert!(asked(&elsewhere, "a.example").await.is_ok());
+    async fn row_26_a_name_that_is_unknown_and_one_that_leads_inside_are_the_same_to_its_owner() {
+        let unknown = Err(NoAddress::Name("no records found for ledger.internal".to_owned()));
+        let none = addresses(&[]);
+        let judged = judged(Policy::default(), [unknown, none, addresses(&["10.0.0.53"])]);
+        for _ in 0..3 {
+            assert_eq!(asked(&judged, "ledger.internal").await.unwrap_err(), NOWHERE);
+        }
     }
 
     #[tokio::test]
-    async fn the_system_knows_this_machine_without_asking() {
-        let found = SystemResolver::default().resolve("hook.localhost").await.unwrap();
-        assert!(found.iter().all(|address| address.is_loopback()) && found.len() == 2);
+    async fn that_nobody_can_be_asked_is_ours() {
+        let away = Err(NoAddress::Ours("10.0.0.53 is away".to_owned()));
+        let judged = judged(Policy::default(), [away]);
+        assert_eq!(asked(&judged, "a.example").await.unwrap_err(), "names cannot be resolved on our side");
+    }
+
+    #[tokio::test]
+    async fn a_name_of_this_machine_leads_nowhere_else() {
+        let elsewhere = || addresses(&["8.8.8.8"]);
+        let answers = [addresses(&["127.0.0.1"]), elsewhere(), elsewhere()];
+        let judged = judged(Policy { allow_loopback: true }, answers);
+        assert_eq!(asked(&judged, "a.localhost").await.unwrap(), ["127.0.0.1:0"]);
+        assert_eq!(asked(&judged, "a.localhost").await.unwrap_err(), NOWHERE);
+        assert!(asked(&judged, "a.example").await.is_ok());
     }
 }

@@ -37,6 +37,20 @@ pub struct Sent {
     /// The first 4 KiB of the answer as text.
     pub answer: Option<String>,
     pub duration_ms: u32,
+    /// It failed for a reason of ours, and says nothing about the receiver.
+    pub ours: bool,
+}
+
+/// Why there is no answer.
+struct Failure {
+    error: String,
+    ours: bool,
+}
+
+impl From<String> for Failure {
+    fn from(error: String) -> Self {
+        Self { error, ours: false }
+    }
 }
 
 impl Outbound {
@@ -70,15 +84,20 @@ impl Outbound {
     /// receiver has to answer at most. `now` is what a date in `Retry-After` is compared with.
     pub async fn send(&self, url: &str, headers: HeaderMap, body: impl Into<Body>, now: Moment) -> Sent {
         let began = Instant::now();
-        let (finding, answer) = match self.answer(url, headers, body.into()).await {
-            Ok(response) => read(response, now.plus_ms(elapsed_ms(began).into())).await,
-            Err(error) => (Finding { status_code: None, error: Some(error), retry_after_s: None }, None),
+        let (finding, answer, ours) = match self.answer(url, headers, body.into()).await {
+            Ok(response) => {
+                let (finding, answer) = read(response, now.plus_ms(elapsed_ms(began).into())).await;
+                (finding, answer, false)
+            }
+            Err(Failure { error, ours }) => {
+                (Finding { status_code: None, error: Some(error), retry_after_s: None }, None, ours)
+            }
         };
-        Sent { finding, answer, duration_ms: elapsed_ms(began) }
+        Sent { finding, answer, duration_ms: elapsed_ms(began), ours }
     }
 
     /// The answer as far as its headers.
-    async fn answer(&self, url: &str, mut headers: HeaderMap, body: Body) -> Result<Response, String> {
+    async fn answer(&self, url: &str, mut headers: HeaderMap, body: Body) -> Result<Response, Failure> {
         // An address in the URL does not pass the resolver, and the policy may have changed since the hook was made.
         let target = Target::judged(url, self.policy).map_err(|refusal| match refusal {
             Refusal::Form(detail) => format!("the URL is not allowed: {detail}"),
@@ -87,8 +106,11 @@ impl Outbound {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let request = self.client.post(target.into_url()).headers(headers).body(body).send();
         match timeout(Duration::from_secs(self.answer_within_s.into()), request).await {
-            Ok(answered) => answered.map_err(|error| reason::of_failure(&error)),
-            Err(_) => Err(format!("no answer within {} s", self.answer_within_s)),
+            Ok(answered) => answered.map_err(|error| Failure {
+                error: reason::of_failure(&error),
+                ours: reason::is_ours(&error),
+            }),
+            Err(_) => Err(format!("no answer within {} s", self.answer_within_s).into()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The way out against receivers on real sockets: what they may do to a sender, and where it must not be led.
 
 mod misbehaviour;
+mod names;
 mod places;
 mod tls;
 
@@ -16,9 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 const NOW: Moment = Moment::from_unix_s(1_800_000_000);
 const BODY: &str = r#"{"event":"layer1:hook:test","data":{"z": 1.10}}"#;
 
-/// One second to answer, and this machine allowed.
+/// More time to answer than a busy machine needs, and this machine allowed.
 fn settings() -> HooksSettings {
-    HooksSettings { allow_loopback: true, answer_within_s: 1, ..HooksSettings::default() }
+    HooksSettings { allow_loopback: true, answer_within_s: 5, ..HooksSettings::default() }
+}
+
+/// Where it is time that ends it: one second to answer.
+fn hasty() -> HooksSettings {
+    HooksSettings { answer_within_s: 1, ..settings() }
 }
 
 /// The way out, and whom it asks for addresses.

@@ -1,14 +1,11 @@
 //! Receivers that answer well, badly, for ever or not at all.
 
-use super::{BODY, NOW, Way, settings};
+use super::{BODY, NOW, Way, hasty, settings};
 use crate::receiver::{Answer, Receiver};
 use crate::rig::until;
 use beem_hooks::HooksSettings;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-
-/// Nothing lasts longer than the answer may, a second for its body, and what a busy machine adds.
-const LONGEST_MS: u32 = 6_000;
 
 #[tokio::test]
 async fn a_request_is_what_receivers_expect_and_its_connection_is_used_again() {
@@ -77,13 +74,12 @@ async fn a_receiver_may_ask_for_time_unless_it_acknowledges() {
 
 #[tokio::test]
 async fn a_receiver_that_hangs_or_drips_its_head_has_had_its_time() {
-    let way = Way::new();
+    let way = Way::with(&hasty());
     for answer in [Answer::Hang, Answer::DripHead, Answer::Deaf] {
         let receiver = Receiver::start(answer.clone()).await;
         let sent = way.send(&receiver.url()).await;
         assert_eq!(sent.finding.error.as_deref(), Some("no answer within 1 s"), "{answer:?}");
         assert_eq!((sent.finding.status_code, sent.answer), (None, None));
-        assert!((1_000..LONGEST_MS).contains(&sent.duration_ms), "{}", sent.duration_ms);
         // The connection is not kept for something that might still come.
         until("the sender to be gone", async || receiver.under_way() == 0).await;
     }
@@ -91,7 +87,7 @@ async fn a_receiver_that_hangs_or_drips_its_head_has_had_its_time() {
 
 #[tokio::test]
 async fn interim_answers_are_none() {
-    let way = Way::new();
+    let way = Way::with(&hasty());
     let (sent, ()) = way
         .against("http", async |mut stream: TcpStream| {
             while stream.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n").await.is_ok() {
@@ -100,7 +96,8 @@ async fn interim_answers_are_none() {
         })
         .await;
     assert_eq!(sent.finding.error.as_deref(), Some("no answer within 1 s"));
-    let switched = way.against_bytes("http", b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n").await;
+    let switched =
+        Way::new().against_bytes("http", b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n").await;
     assert!(!switched.finding.is_acknowledged(), "{switched:?}");
 }
 
@@ -114,7 +111,6 @@ async fn once_the_status_is_known_the_body_changes_nothing() {
         let sent = way.send(&receiver.url()).await;
         assert!(sent.finding.is_acknowledged() && sent.finding.error.is_none(), "{answer:?} {sent:?}");
         assert!(sent.answer.as_ref().is_some_and(|text| text.starts_with(begins)), "{answer:?} {sent:?}");
-        assert!(sent.duration_ms < LONGEST_MS, "{answer:?} {sent:?}");
         until("the sender to be gone", async || receiver.under_way() == 0).await;
     }
 }
@@ -191,13 +187,9 @@ async fn where_nobody_listens_nothing_connects() {
 /// Nothing but timers: the name server never answers.
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_resolved_for_ever_is_given_up_in_time() {
-    for (answer_within_s, want, lasted_ms) in
-        [(15, "no connection within 5 s", 5_000), (1, "no answer within 1 s", 1_000)]
-    {
+    for (answer_within_s, want) in [(15, "no connection within 5 s"), (1, "no answer within 1 s")] {
         let way = Way::with(&HooksSettings { answer_within_s, ..settings() });
         way.resolver.always("slow.example", crate::rig::Said::Hangs);
-        let sent = way.send("https://slow.example/").await;
-        assert_eq!(sent.finding.error.as_deref(), Some(want));
-        assert!((lasted_ms..lasted_ms + 10).contains(&sent.duration_ms), "{}", sent.duration_ms);
+        assert_eq!(way.failure("https://slow.example/").await, want);
     }
 }

@@ -1,6 +1,6 @@
 //! Receivers by https.
 
-use super::{Way, settings};
+use super::{Way, hasty, settings};
 use crate::receiver::{Answer, Authority, Receiver};
 use beem_hooks::HooksSettings;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
@@ -84,5 +84,5 @@ async fn a_server_without_tls_is_told_from_one_that_does_not_answer() {
     assert_eq!(gone.finding.error.as_deref(), Some("could not connect"));
     let silent = Receiver::start(Answer::Deaf).await;
     let url = silent.url().replace("http:", "https:");
-    assert_eq!(way.failure(&url).await, "no answer within 1 s");
+    assert_eq!(Way::with(&hasty()).failure(&url).await, "no answer within 1 s");
 }

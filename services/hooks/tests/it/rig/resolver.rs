@@ -1,10 +1,9 @@
 //! Names of the test's own making.
 
-use beem_hooks::outbound::Resolver;
+use beem_hooks::outbound::{NoAddress, Resolver};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 
@@ -13,6 +12,8 @@ use std::sync::Mutex;
 pub enum Said {
     Addresses(Vec<IpAddr>),
     Fails,
+    /// Nobody can be asked.
+    Away,
     Hangs,
     /// As a bug in the resolver would.
     Panics,
@@ -65,11 +66,12 @@ impl Scripted {
 }
 
 impl Resolver for Scripted {
-    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, NoAddress>> {
         async move {
             match self.say(host) {
                 Said::Addresses(addresses) => Ok(addresses),
-                Said::Fails => Err(io::Error::other("no such host")),
+                Said::Fails => Err(NoAddress::Name("no such host".to_owned())),
+                Said::Away => Err(NoAddress::Ours("no name server".to_owned())),
                 Said::Hangs => std::future::pending().await,
                 Said::Panics => panic!("a bug in the resolver, as the test wants it"),
             }
