@@ -215,11 +215,13 @@ impl Worker {
         if due.is_empty() {
             return Ok(None);
         }
+        // Before the hook: one that is deleted in between is seen to be, and not to have lost its keys.
+        let current = keys::current(db, hook, now).await;
         let Some((url, codes, health)) = due::receiver(db, hook).await? else {
             self.going = Going::Leaving(Leaving::Closing);
             return Ok(None);
         };
-        let (active, retiring) = keys::current(db, hook, now).await?;
+        let (active, retiring) = current?;
         let signer = |key| works.signers.of(key, &works.sealing);
         let (active, retiring) = (signer(&active)?, retiring.as_ref().map(signer).transpose()?);
         self.health = health;

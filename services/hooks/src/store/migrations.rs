@@ -3,7 +3,7 @@
 use beem_database::Migration;
 
 /// Our own tables; those of claims, of events and of mail come before them.
-pub const MIGRATIONS: &[Migration] = &[HOOKS];
+pub const MIGRATIONS: &[Migration] = &[HOOKS, LATER];
 
 /// `events.position` is counted in `intake.head`, whose row is locked by whoever takes events in until that has
 /// committed: so positions are seen in their order, whichever feed an event came from, and a reader who goes on behind one
@@ -110,4 +110,38 @@ const HOOKS: Migration = Migration {
             after_position INTEGER NOT NULL, until_position INTEGER NOT NULL, created_ms INTEGER NOT NULL) STRICT;
         CREATE TABLE notices (
             id BLOB PRIMARY KEY, hook BLOB NOT NULL REFERENCES hooks (id), reason TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;",
+};
+
+/// `hooks.told_ms` is when its operators were last told by mail that it was disabled. A hook has one replay at most: those
+/// that are there become one. Keys of hooks that are deleted retire with them.
+const LATER: Migration = Migration {
+    name: "hooks-2",
+    postgres: "
+        ALTER TABLE hooks ADD COLUMN told_ms BIGINT;
+        UPDATE replays SET after_position = merged.after_position, until_position = merged.until_position
+        FROM (SELECT hook, MIN(after_position) AS after_position, MAX(until_position) AS until_position
+            FROM replays GROUP BY hook) AS merged WHERE merged.hook = replays.hook;
+        DELETE FROM replays WHERE id IN (
+            SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY hook ORDER BY id) AS place FROM replays) AS placed
+            WHERE place > 1);
+        CREATE UNIQUE INDEX replays_hook ON replays (hook);
+        CREATE INDEX attempts_time ON attempts (time_ms);
+        CREATE INDEX deliveries_event ON deliveries (hook, event, created_ms, id);
+        CREATE INDEX deliveries_status ON deliveries (hook, status, created_ms, id);
+        UPDATE hook_keys SET retires_ms = (SELECT deleted_ms FROM hooks WHERE hooks.id = hook_keys.hook)
+        WHERE retires_ms IS NULL AND hook IN (SELECT id FROM hooks WHERE deleted_ms IS NOT NULL);",
+    sqlite: "
+        ALTER TABLE hooks ADD COLUMN told_ms INTEGER;
+        UPDATE replays SET after_position = merged.after_position, until_position = merged.until_position
+        FROM (SELECT hook, MIN(after_position) AS after_position, MAX(until_position) AS until_position
+            FROM replays GROUP BY hook) AS merged WHERE merged.hook = replays.hook;
+        DELETE FROM replays WHERE id IN (
+            SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY hook ORDER BY id) AS place FROM replays) AS placed
+            WHERE place > 1);
+        CREATE UNIQUE INDEX replays_hook ON replays (hook);
+        CREATE INDEX attempts_time ON attempts (time_ms);
+        CREATE INDEX deliveries_event ON deliveries (hook, event, created_ms, id);
+        CREATE INDEX deliveries_status ON deliveries (hook, status, created_ms, id);
+        UPDATE hook_keys SET retires_ms = (SELECT deleted_ms FROM hooks WHERE hooks.id = hook_keys.hook)
+        WHERE retires_ms IS NULL AND hook IN (SELECT id FROM hooks WHERE deleted_ms IS NOT NULL);",
 };
