@@ -1,5 +1,6 @@
 //! Mails to operators when a hook was disabled by itself. A notice is a row written with the disabling; it becomes a mail for
-//! each operator in the transaction that ends it, once identity has said who they are.
+//! each operator in the transaction that ends it, once identity has said who they are. A hook that is enabled again by then
+//! makes none, and one that goes off again and again makes one an hour.
 
 use crate::domain::DisabledReason;
 use crate::peers::Identity;
@@ -15,8 +16,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// A hook that is disabled has missed nothing older: five days of failures, and what was under way when they began.
-const MISSED_MS: i64 = 8 * 24 * 60 * 60 * 1000;
+/// A hook that is disabled has missed nothing older than 16 days: five of failures, and what was under way when they began,
+/// for ten days and a fifth at most. Its ten waits are 3.15 days by themselves; a receiver that asks for a day each time
+/// (`Retry-After`) makes nine of them a day each, and the last is a day and a fifth.
+const MISSED_MS: i64 = 16 * 24 * 60 * 60 * 1000;
 
 const HOOK_DISABLED: &str = "hook-disabled";
 
@@ -78,7 +81,7 @@ impl Notices {
     async fn tell_all(&self) -> Result<()> {
         let (mut after, mut failed) = (Uuid::nil(), None);
         loop {
-            let page = notices::waiting(self.db.read(), after, PAGE).await?;
+            let page = notices::waiting(self.db.read(), self.db.clock().now(), after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.id;
             for notice in &page {
@@ -95,12 +98,8 @@ impl Notices {
     }
 
     async fn tell(&self, notice: &Notice) -> Result<()> {
-        let operators = if notice.deleted {
-            // Somebody has seen to it.
-            Vec::new()
-        } else {
-            self.operators(notice).await?
-        };
+        // Unless somebody has seen to it, or they know.
+        let operators = if notice.wanted { self.operators(notice).await? } else { Vec::new() };
         let operators = &operators;
         self.db.write(|tx| Box::pin(self.end(tx, notice, operators))).await
     }
@@ -121,7 +120,8 @@ impl Notices {
     }
 
     async fn end(&self, tx: &Tx<'_>, notice: &Notice, operators: &[Operator]) -> Result<()> {
-        if !notices::end(tx, notice.id).await? {
+        let ended = notices::end(tx, notice.id).await?;
+        if !ended || operators.is_empty() || !notices::may_tell(tx, notice.hook).await? {
             return Ok(());
         }
         for operator in operators {

@@ -1,6 +1,7 @@
 //! One RPC a file: parse, load, decide, commit, announce.
 
 mod answers;
+mod by_hand;
 mod create_hook;
 mod delete_hook;
 mod get_delivery;
@@ -19,6 +20,7 @@ mod rotate_hook_key;
 mod test_hook;
 mod update_hook;
 
+use self::by_hand::ByHand;
 use self::list_event_types::EventTypes;
 use crate::HooksDeps;
 use crate::domain::Hook;
@@ -50,6 +52,7 @@ pub struct Means {
     pub policy: Policy,
     pub outbound: Outbound,
     keys: KeyMaker,
+    by_hand: ByHand,
     pub mail: MailQueue,
     /// Rung after a commit that makes something due.
     pub bell: Bell,
@@ -85,6 +88,7 @@ impl Means {
             policy: Policy { allow_loopback: settings.allow_loopback },
             outbound: Outbound::new(&settings, resolver)?,
             keys: KeyMaker::new(deps.entropy.clone()),
+            by_hand: ByHand::new(&settings),
             mail: MailQueue::new(deps.sealing.clone()),
             bell: Bell::default(),
             sources: deps.feeds.iter().map(|(source, _)| *source).collect(),

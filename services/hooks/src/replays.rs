@@ -5,76 +5,70 @@
 use crate::domain::Status;
 use crate::operations::Means;
 use crate::store::intake::{self, Outgoing};
-use crate::store::replays::{self, Kept, Replay};
+use crate::store::replays::{self, Kept};
 use crate::store::{hooks, lanes};
 use beem_database::Tx;
 use beem_fault::Result;
-use beem_ids::{DeliveryId, EventId};
-use std::collections::BTreeMap;
+use beem_ids::{DeliveryId, EventId, HookId};
+use std::collections::{BTreeMap, HashSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Events in one part.
 const PART: u32 = 500;
 
-/// What a part came to.
-struct Done {
-    replay: Uuid,
-    /// Something became due.
-    due: bool,
-}
-
-/// Works on replays until none is left that is not in another process's hands: a part of each in turn, so that a long one
-/// holds up no other.
+/// Works on replays until none is left: a part of each in turn, so that a long one holds up no other. One that fails is told
+/// of and left to the next round. Two processes that come upon the same one do a part each.
 ///
 /// # Errors
-/// As the database says: the next round goes on.
+/// As the database says when it cannot be asked what there is to do: the next round goes on.
 pub async fn work_off(means: &Means, cancel: &CancellationToken) -> Result<()> {
-    // Looked at with a reader: an idle round costs the writer nothing.
-    while replays::is_any(means.db.read()).await? {
-        let mut after = Uuid::nil();
-        while let Some(done) = part(means, after).await? {
-            if done.due {
-                means.bell.ring();
-            }
+    let mut failed = HashSet::new();
+    loop {
+        let (mut after, mut worked) = (Uuid::nil(), false);
+        // Looked at with a reader: an idle round costs the writer nothing.
+        while let Some(turn) = replays::next(means.db.read(), after).await? {
             if cancel.is_cancelled() {
                 return Ok(());
             }
-            after = done.replay;
+            after = turn.replay;
+            if failed.contains(&turn.hook) {
+                continue;
+            }
+            match means.db.write(|tx| Box::pin(do_part(tx, turn.hook))).await {
+                Ok(due) => {
+                    worked = true;
+                    if due {
+                        means.bell.ring();
+                    }
+                }
+                Err(fault) => {
+                    tracing::warn!(hook = %turn.hook, ?fault, "a replay cannot go on, trying on");
+                    failed.insert(turn.hook);
+                }
+            }
         }
-        if after.is_nil() {
-            break;
+        if !worked {
+            return Ok(());
         }
     }
-    Ok(())
-}
-
-async fn part(means: &Means, after: Uuid) -> Result<Option<Done>> {
-    means
-        .db
-        .write(|tx| {
-            Box::pin(async move {
-                let Some(replay) = replays::take(tx, after).await? else { return Ok(None) };
-                Ok(Some(Done { replay: replay.id, due: do_part(tx, &replay).await? }))
-            })
-        })
-        .await
 }
 
 /// Whether something became due.
-async fn do_part(tx: &Tx<'_>, replay: &Replay) -> Result<bool> {
-    let hook = hooks::lock_of_any_account(tx, replay.hook).await?.filter(|hook| hook.disabled.is_none());
-    let Some(hook) = hook else {
+async fn do_part(tx: &Tx<'_>, hook: HookId) -> Result<bool> {
+    let enabled = hooks::lock_of_any_account(tx, hook).await?.filter(|hook| hook.disabled.is_none());
+    let Some(hook) = enabled else {
         // Nothing is sent to it any more; once it is enabled again it takes another replay.
-        replays::end(tx, replay).await?;
+        replays::end(tx, hook).await?;
         return Ok(false);
     };
-    let events = replays::events(tx, replay, PART).await?;
+    let Some(replay) = replays::of(tx, hook.id).await? else { return Ok(false) };
+    let events = replays::events(tx, hook.account, replay, PART).await?;
     match events.last() {
         Some(last) if u32::try_from(events.len()) == Ok(PART) => {
-            replays::go_on(tx, replay, last.position).await?
+            replays::go_on(tx, hook.id, last.position).await?
         }
-        _ => replays::end(tx, replay).await?,
+        _ => replays::end(tx, hook.id).await?,
     }
     let asked: Vec<&Kept> = events.iter().filter(|kept| hook.codes.ask_for(&kept.event)).collect();
     if asked.is_empty() {

@@ -24,6 +24,10 @@ pub struct HooksSettings {
     pub answer_within_s: u32,
     /// Days events, what was sent and its attempts are kept, 14 to 365: longer than a delivery can be under way.
     pub kept_days: u32,
+    /// Tests and single replays of one hook a second, in one process, 1 to 1000.
+    pub by_hand_per_s: u32,
+    /// And so many at once, 1 to 600.
+    pub by_hand_burst: u32,
     /// Public writes under way at once, 1 to 200.
     pub writes_at_once: u32,
     /// Seconds between two rounds of forgetting, 1 to 3600.
@@ -41,6 +45,8 @@ impl Default for HooksSettings {
             hooks_at_once: 1000,
             answer_within_s: 15,
             kept_days: 30,
+            by_hand_per_s: 1,
+            by_hand_burst: 20,
             writes_at_once: 6,
             purge_interval_s: 60,
         }
@@ -60,6 +66,8 @@ impl HooksSettings {
             ("hooks_at_once", self.hooks_at_once, 1, 10_000),
             ("answer_within_s", self.answer_within_s, 1, 60),
             ("kept_days", self.kept_days, 14, 365),
+            ("by_hand_per_s", self.by_hand_per_s, 1, 1000),
+            ("by_hand_burst", self.by_hand_burst, 1, 600),
             ("writes_at_once", self.writes_at_once, 1, 200),
             ("purge_interval_s", self.purge_interval_s, 1, 3600),
         ];

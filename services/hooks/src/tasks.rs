@@ -130,6 +130,7 @@ impl Purge {
             purge("audit rows", &cancel, || audit::purge(db, KEPT_MS, PURGE_BATCH)).await;
             purge("mails", &cancel, || mail::purge(db, KEPT_MS, PURGE_BATCH)).await;
             purge("deliveries", &cancel, || store::purge::deliveries(db, kept_ms, PURGE_BATCH)).await;
+            purge("attempts", &cancel, || store::purge::attempts(db, kept_ms, PURGE_BATCH)).await;
             purge("events", &cancel, || store::purge::events(db, kept_ms, PURGE_BATCH)).await;
             purge("keys", &cancel, || store::purge::keys(db, kept_ms, PURGE_BATCH)).await;
         }

@@ -32,8 +32,10 @@ impl Receiver {
     /// As the database says; `internal` for keys that do not open.
     pub async fn read(works: &Works, hook: HookId) -> Result<Option<(Self, Health)>> {
         let (db, now, read_at) = (works.db.read(), works.db.clock().now(), Instant::now());
+        // Before the hook: one that is deleted in between is seen to be, and not to have lost its keys.
+        let current = keys::current(db, hook, now).await;
         let Some((url, codes, health)) = due::receiver(db, hook).await? else { return Ok(None) };
-        let (active, retiring) = keys::current(db, hook, now).await?;
+        let (active, retiring) = current?;
         let signer = |key| works.signers.of(key, &works.sealing);
         let (active, retiring) = (signer(&active)?, retiring.as_ref().map(signer).transpose()?);
         Ok(Some((Self { hook, url, codes, active, retiring, read_at }, health)))

@@ -43,6 +43,8 @@ impl Operations {
         store::hooks::delete(tx, id).await?;
         store::lanes::close(tx, id).await?;
         let answer = self.answer(tx, &after, tx.now()).await?;
+        // After the answer, which shows them. They are forgotten like any that retired.
+        store::keys::retire_all(tx, id).await?;
         audit::record(tx, trail.row(&answer.id, "done", Some(told(&before)), None)).await?;
         Ok(answer.encode_to_vec())
     }

@@ -37,10 +37,13 @@ async fn ask_for_replay(tx: &Tx<'_>, trail: Trail<'_>, asked: &wire::ReplayHookR
     if since > tx.now() {
         return Err(Fault::field("since", "lies in the future"));
     }
+    sendable(store::hooks::get(tx, trail.actor.account, id).await?)?;
+    // Some twenty questions, while nothing is locked yet: whatever comes meanwhile lies behind the answer.
+    let first = store::intake::first_since(tx, since).await?;
     // First of all locks: whatever is being taken in without this hook is in the replay.
-    store::intake::lock(tx).await?;
+    let until = store::intake::lock(tx).await?;
     let hook = sendable(store::hooks::lock(tx, trail.actor.account, id).await?)?;
-    store::replays::add(tx, &hook, since).await?;
+    store::replays::add(tx, hook.id, first, until).await?;
     let after = json!({ "since": since.rfc3339() });
     audit::record(tx, trail.row(&asked.id, "done", None, Some(after))).await?;
     let until = tx.clock().now().max(since);

@@ -23,7 +23,7 @@ const TEST_HOOK: &str = "beem.hooks.v1.Hooks/TestHook";
 const SOURCE: &str = "hooks";
 
 impl Operations {
-    /// Refusals: `not-found`; `hook-disabled`.
+    /// Refusals: `not-found`; `hook-disabled`; `rate-limited`.
     pub async fn test_hook(&self, actor: &Actor, asked: &wire::TestHookRequest) -> Outcome {
         let trail = Trail { actor, action: "TestHook", target_type: "hook" };
         let request = asked.encode_to_vec();
@@ -43,6 +43,9 @@ impl Operations {
         asked: &wire::TestHookRequest,
     ) -> Result<Vec<u8>> {
         let id = convert::hook_id(&asked.id)?;
+        // Before the lock that everybody needs.
+        sendable(store::hooks::get(tx, trail.actor.account, id).await?)?;
+        self.0.by_hand.count(id, tx.now()).await?;
         // First of all locks.
         let place = store::intake::advance(tx, 1).await?;
         let hook = sendable(store::hooks::lock(tx, trail.actor.account, id).await?)?;

@@ -54,7 +54,7 @@ pub struct StoredKey {
     /// SubjectPublicKeyInfo, DER.
     pub rsa_public: Vec<u8>,
     pub ed25519_public: [u8; 32],
-    /// None for the newest.
+    /// None for the newest, while its hook is there.
     pub retires: Option<Moment>,
     rsa_private: Vec<u8>,
     ed25519_private: Vec<u8>,
@@ -141,6 +141,16 @@ pub async fn add(
     let last: Option<i64> = last.try_get("", "last").or_fault()?;
     let number = last.unwrap_or(0).saturating_add(1);
     insert(tx, sealing, hook, u64::try_from(number).map_err(Fault::internal)?, keys).await
+}
+
+/// None of the keys of a locked hook signs from now on.
+///
+/// # Errors
+/// As the database says.
+pub async fn retire_all(tx: &Tx<'_>, hook: HookId) -> Result<()> {
+    let sql =
+        "UPDATE hook_keys SET retires_ms = $2 WHERE hook = $1 AND (retires_ms IS NULL OR retires_ms > $2)";
+    tx.run(sql, vec![hook.0.into(), tx.now().unix_ms().into()]).await.map(drop)
 }
 
 async fn insert(tx: &Tx<'_>, sealing: &Sealing, hook: HookId, number: u64, keys: &NewKeys) -> Result<u64> {

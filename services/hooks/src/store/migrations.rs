@@ -112,13 +112,40 @@ const HOOKS: Migration = Migration {
             id BLOB PRIMARY KEY, hook BLOB NOT NULL REFERENCES hooks (id), reason TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;",
 };
 
-/// What was missing in the first.
+/// `lanes.failed_ms` is when a hook's receiver failed last. `hooks.told_ms` is when its operators were last told by mail that it was disabled. A hook has one replay at most: those
+/// that are there become one. Keys of hooks that are deleted retire with them.
 const LATER: Migration = Migration {
     name: "hooks-2",
     postgres: "
         ALTER TABLE lanes ADD COLUMN failed_ms BIGINT;
-        UPDATE lanes SET failed_ms = failing_since_ms;",
+        UPDATE lanes SET failed_ms = failing_since_ms;
+        ALTER TABLE hooks ADD COLUMN told_ms BIGINT;
+        UPDATE replays SET after_position = merged.after_position, until_position = merged.until_position
+        FROM (SELECT hook, MIN(after_position) AS after_position, MAX(until_position) AS until_position
+            FROM replays GROUP BY hook) AS merged WHERE merged.hook = replays.hook;
+        DELETE FROM replays WHERE id IN (
+            SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY hook ORDER BY id) AS place FROM replays) AS placed
+            WHERE place > 1);
+        CREATE UNIQUE INDEX replays_hook ON replays (hook);
+        CREATE INDEX attempts_time ON attempts (time_ms);
+        CREATE INDEX deliveries_event ON deliveries (hook, event, created_ms, id);
+        CREATE INDEX deliveries_status ON deliveries (hook, status, created_ms, id);
+        UPDATE hook_keys SET retires_ms = (SELECT deleted_ms FROM hooks WHERE hooks.id = hook_keys.hook)
+        WHERE retires_ms IS NULL AND hook IN (SELECT id FROM hooks WHERE deleted_ms IS NOT NULL);",
     sqlite: "
         ALTER TABLE lanes ADD COLUMN failed_ms INTEGER;
-        UPDATE lanes SET failed_ms = failing_since_ms;",
+        UPDATE lanes SET failed_ms = failing_since_ms;
+        ALTER TABLE hooks ADD COLUMN told_ms INTEGER;
+        UPDATE replays SET after_position = merged.after_position, until_position = merged.until_position
+        FROM (SELECT hook, MIN(after_position) AS after_position, MAX(until_position) AS until_position
+            FROM replays GROUP BY hook) AS merged WHERE merged.hook = replays.hook;
+        DELETE FROM replays WHERE id IN (
+            SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY hook ORDER BY id) AS place FROM replays) AS placed
+            WHERE place > 1);
+        CREATE UNIQUE INDEX replays_hook ON replays (hook);
+        CREATE INDEX attempts_time ON attempts (time_ms);
+        CREATE INDEX deliveries_event ON deliveries (hook, event, created_ms, id);
+        CREATE INDEX deliveries_status ON deliveries (hook, status, created_ms, id);
+        UPDATE hook_keys SET retires_ms = (SELECT deleted_ms FROM hooks WHERE hooks.id = hook_keys.hook)
+        WHERE retires_ms IS NULL AND hook IN (SELECT id FROM hooks WHERE deleted_ms IS NOT NULL);",
 };

@@ -80,6 +80,27 @@ async fn forget_deliveries(tx: &Tx<'_>, kept_ms: i64, max: u32) -> Result<u64> {
     tx.run(&deliveries, vec![list(tx, old)]).await
 }
 
+/// Forgets attempts that were made longer ago than this, also those of a delivery that is replayed again and again, which
+/// does not end for long enough to be forgotten itself.
+///
+/// # Errors
+/// As the database says.
+pub async fn attempts(db: &Database, kept_ms: i64, max: u32) -> Result<u64> {
+    db.write(|tx| {
+        Box::pin(async move {
+            // It waits for nobody: whoever forgets their delivery forgets them, too.
+            let sql = format!(
+                "WITH old AS MATERIALIZED (
+                    SELECT id FROM attempts WHERE time_ms <= $1 ORDER BY time_ms LIMIT $2 {})
+                 DELETE FROM attempts WHERE id IN (SELECT id FROM old)",
+                locked(tx, "FOR UPDATE SKIP LOCKED")
+            );
+            tx.run(&sql, vec![before(tx.now(), kept_ms).unix_ms().into(), i64::from(max).into()]).await
+        })
+    })
+    .await
+}
+
 /// Forgets keys that retired longer ago than this.
 ///
 /// # Errors

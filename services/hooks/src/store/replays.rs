@@ -1,10 +1,9 @@
-//! Replays: what a hook is to be sent again since a time, a stretch of events that is worked off a part at a time.
+//! Replays: what a hook is to be sent again since a time, a stretch of events that is worked off a part at a time. A hook has
+//! one at most, so that one hook has one turn; whoever writes a replay has locked its hook.
 
 use super::ids::{among, list};
-use super::intake;
 use super::locked::locked;
-use crate::domain::{Hook, Status};
-use beem_clock::Moment;
+use crate::domain::Status;
 use beem_database::{OrFault as _, Sql, Tx};
 use beem_fault::{Fault, Result};
 use beem_ids::{AccountId, DeliveryId, EventId, HookId};
@@ -13,14 +12,18 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A stretch of an account's events for a hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replay {
-    pub id: Uuid,
-    pub hook: HookId,
-    pub account: AccountId,
     /// Events behind this position are still to be looked at, up to `until`.
     pub after: i64,
     pub until: i64,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    pub replay: Uuid,
+    pub hook: HookId,
 }
 
 /// An event of the stretch.
@@ -30,67 +33,62 @@ pub struct Kept {
     pub event: String,
 }
 
-/// Asks for a replay of what was taken in at `since` or later, up to now. It locks the intake, so that every event is either
-/// in the stretch or taken in with the hook as this transaction sees it.
+/// Asks for a replay of the events from `first` to `until`, the last position given. What the hook already waits for is
+/// merged into it: a stretch that was looked at is looked at again, which sends nothing twice.
 ///
 /// # Errors
 /// As the database says.
-pub async fn add(tx: &Tx<'_>, hook: &Hook, since: Moment) -> Result<()> {
-    let first = intake::first_since(tx, since).await?;
-    let until = intake::lock(tx).await?;
+pub async fn add(tx: &Tx<'_>, hook: HookId, first: i64, until: i64) -> Result<()> {
     if first > until {
         return Ok(());
     }
-    let sql = "INSERT INTO replays (id, hook, after_position, until_position, created_ms) VALUES ($1, $2, $3, $4, $5)";
+    // Positions never go back: the later `until` is the greater.
+    let sql = "INSERT INTO replays (id, hook, after_position, until_position, created_ms) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (hook) DO UPDATE SET until_position = excluded.until_position,
+            after_position = CASE WHEN excluded.after_position < replays.after_position
+                THEN excluded.after_position ELSE replays.after_position END";
     let id = beem_ids::draw(tx.now(), tx.entropy());
-    let values =
-        vec![id.into(), hook.id.0.into(), (first - 1).into(), until.into(), tx.now().unix_ms().into()];
+    let values = vec![id.into(), hook.0.into(), (first - 1).into(), until.into(), tx.now().unix_ms().into()];
     tx.run(sql, values).await.map(drop)
 }
 
-/// Whether there is any.
+/// The next one behind the replay `after`, in the order in which they were asked for.
 ///
 /// # Errors
 /// As the database says.
-pub async fn is_any(on: &impl Sql) -> Result<bool> {
-    Ok(on.row("SELECT 1 AS found FROM replays LIMIT 1", vec![]).await?.is_some())
+pub async fn next(on: &impl Sql, after: Uuid) -> Result<Option<Turn>> {
+    let sql = "SELECT id, hook FROM replays WHERE id > $1 ORDER BY id LIMIT 1";
+    let read = |row: QueryResult| {
+        let hook = HookId(row.try_get("", "hook").or_fault()?);
+        Ok(Turn { replay: row.try_get("", "id").or_fault()?, hook })
+    };
+    on.row(sql, vec![after.into()]).await?.map(read).transpose()
 }
 
-/// The next replay behind `after` that nobody else has in its hands, ours until the transaction ends.
+/// The replay of a locked hook. None when another process has ended it.
 ///
 /// # Errors
 /// As the database says.
-pub async fn take(tx: &Tx<'_>, after: Uuid) -> Result<Option<Replay>> {
-    let sql = format!(
-        "SELECT r.id, r.hook, h.account_id, r.after_position, r.until_position
-         FROM replays r JOIN hooks h ON h.id = r.hook WHERE r.id > $1 ORDER BY r.id LIMIT 1 {}",
-        locked(tx, "FOR UPDATE OF r SKIP LOCKED")
-    );
-    tx.row(&sql, vec![after.into()]).await?.as_ref().map(read).transpose()
-}
-
-fn read(row: &QueryResult) -> Result<Replay> {
-    Ok(Replay {
-        id: row.try_get("", "id").or_fault()?,
-        hook: HookId(row.try_get("", "hook").or_fault()?),
-        account: AccountId(row.try_get("", "account_id").or_fault()?),
-        after: row.try_get("", "after_position").or_fault()?,
-        until: row.try_get("", "until_position").or_fault()?,
-    })
+pub async fn of(tx: &Tx<'_>, hook: HookId) -> Result<Option<Replay>> {
+    let sql = "SELECT after_position, until_position FROM replays WHERE hook = $1";
+    let read = |row: QueryResult| {
+        let after = row.try_get("", "after_position").or_fault()?;
+        Ok(Replay { after, until: row.try_get("", "until_position").or_fault()? })
+    };
+    tx.row(sql, vec![hook.0.into()]).await?.map(read).transpose()
 }
 
 /// The next events of the stretch, which are not forgotten until the transaction ends.
 ///
 /// # Errors
 /// As the database says.
-pub async fn events(tx: &Tx<'_>, replay: &Replay, max: u32) -> Result<Vec<Kept>> {
+pub async fn events(tx: &Tx<'_>, account: AccountId, replay: Replay, max: u32) -> Result<Vec<Kept>> {
     let sql = format!(
         "SELECT position, event_id, event FROM events
          WHERE account_id = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4 {}",
         locked(tx, "FOR KEY SHARE")
     );
-    let values =
-        vec![replay.account.0.into(), replay.after.into(), replay.until.into(), i64::from(max).into()];
+    let values = vec![account.0.into(), replay.after.into(), replay.until.into(), i64::from(max).into()];
     let read = |row: &QueryResult| {
         Ok(Kept {
             position: row.try_get("", "position").or_fault()?,
@@ -139,19 +137,19 @@ pub async fn wake(tx: &Tx<'_>, failed: &[DeliveryId]) -> Result<()> {
     tx.run(&sql, values).await.map(drop)
 }
 
-/// The stretch now begins behind this position.
+/// The stretch of a locked hook now begins behind this position.
 ///
 /// # Errors
 /// As the database says.
-pub async fn go_on(tx: &Tx<'_>, replay: &Replay, after: i64) -> Result<()> {
-    let sql = "UPDATE replays SET after_position = $2 WHERE id = $1";
-    tx.run(sql, vec![replay.id.into(), after.into()]).await.map(drop)
+pub async fn go_on(tx: &Tx<'_>, hook: HookId, after: i64) -> Result<()> {
+    let sql = "UPDATE replays SET after_position = $2 WHERE hook = $1";
+    tx.run(sql, vec![hook.0.into(), after.into()]).await.map(drop)
 }
 
 /// Nothing of it is left to do.
 ///
 /// # Errors
 /// As the database says.
-pub async fn end(tx: &Tx<'_>, replay: &Replay) -> Result<()> {
-    tx.run("DELETE FROM replays WHERE id = $1", vec![replay.id.into()]).await.map(drop)
+pub async fn end(tx: &Tx<'_>, hook: HookId) -> Result<()> {
+    tx.run("DELETE FROM replays WHERE hook = $1", vec![hook.0.into()]).await.map(drop)
 }

@@ -1,6 +1,7 @@
 //! What was and will be sent to a hook: listed, paged, filtered, sent again; and the test event.
 
 mod again;
+mod by_hand;
 
 use crate::on_both;
 use crate::receiver::{Answer, Receiver};
@@ -65,7 +66,7 @@ async fn attempts(
     rig.call(actor, "", "/beem.hooks.v1.Hooks/ListAttempts", asked).await.map(|answer| answer.body)
 }
 
-async fn test(rig: &Rig, actor: &Actor, key: &str, hook: &str) -> Result<wire::Delivery, Refusal> {
+pub async fn test(rig: &Rig, actor: &Actor, key: &str, hook: &str) -> Result<wire::Delivery, Refusal> {
     let asked = wire::TestHookRequest { id: hook.into() };
     rig.call(actor, key, "/beem.hooks.v1.Hooks/TestHook", asked).await.map(|answer| answer.body)
 }
@@ -257,7 +258,7 @@ async fn a_wrong_filter_or_page_names_its_field(rig: Rig) {
 }
 
 /// An attempt as the engine records it, that many milliseconds after 1970.
-async fn attempted(rig: &Rig, delivery: &str, at_ms: i64) {
+pub async fn attempted(rig: &Rig, delivery: &str, at_ms: i64) {
     let delivery: DeliveryId = delivery.parse().unwrap();
     let id = beem_ids::draw(rig.clock.now(), &rig.entropy);
     let sql = "INSERT INTO attempts (id, delivery, time_ms, duration_ms, status_code, error, answer)

@@ -17,6 +17,7 @@ mod engine;
 mod events;
 mod hooks;
 mod intake;
+mod migrations;
 mod notices;
 mod outbound;
 mod purge;

@@ -1,8 +1,10 @@
 //! Operators are told once of a hook that was disabled by itself, however long identity is away.
 
+use crate::hooks::enable;
 use crate::intake::NOWHERE;
 use crate::on_both;
 use crate::rig::{Rig, until};
+use beem_database::Sql as _;
 use beem_hooks::domain::DisabledReason;
 use beem_hooks::store::notices;
 use beem_ids::HookId;
@@ -15,7 +17,12 @@ on_both!(
     every_operator_gets_one_mail_whoever_sends_it,
     while_identity_is_away_nothing_is_lost,
     nobody_to_tell_is_no_reason_to_wait,
+    one_that_is_enabled_again_is_told_of_to_nobody,
+    a_hook_makes_one_mail_an_hour,
+    a_mail_says_since_when_something_may_have_been_missed,
 );
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
 
 const URL: &str = "https://shop.example/beem?token=very-secret";
 
@@ -26,7 +33,14 @@ fn run(rig: &Rig) {
 
 async fn disable(rig: &Rig, hook: &wire::Hook, reason: DisabledReason) {
     let hook: HookId = hook.id.parse().unwrap();
-    rig.db.write(|tx| Box::pin(notices::add(tx, hook, reason))).await.unwrap();
+    let disabled = rig.db.write(|tx| {
+        Box::pin(async move {
+            let sql = "UPDATE hooks SET enabled = $2, disabled_reason = $3 WHERE id = $1";
+            tx.run(sql, vec![hook.0.into(), false.into(), reason.as_str().into()]).await?;
+            notices::add(tx, hook, reason).await
+        })
+    });
+    disabled.await.unwrap();
 }
 
 async fn told(rig: &Rig) {
@@ -103,4 +117,58 @@ async fn nobody_to_tell_is_no_reason_to_wait(rig: Rig) {
     told(&rig).await;
     assert_eq!(rig.count("mails").await, 0);
     assert_eq!(rig.operators.asked().len(), asked, "whoever deleted it knows");
+}
+
+async fn one_that_is_enabled_again_is_told_of_to_nobody(rig: Rig) {
+    let hook = rig.hook(NOWHERE, &["*"]).await;
+    rig.operators.set(rig.account(), &["ada@example.com"]);
+    for _ in 0..3 {
+        disable(&rig, &hook, DisabledReason::Gone).await;
+    }
+    enable(&rig, &hook.id, true).await;
+    run(&rig);
+    told(&rig).await;
+    assert_eq!((rig.count("mails").await, rig.operators.asked().len()), (0, 0));
+    disable(&rig, &hook, DisabledReason::Gone).await;
+    told(&rig).await;
+    assert_eq!(rig.count("mails").await, 1, "nobody was told before");
+}
+
+async fn a_hook_makes_one_mail_an_hour(mut rig: Rig) {
+    let (hook, other) = (rig.hook(NOWHERE, &["*"]).await, rig.hook(NOWHERE, &["*"]).await);
+    rig.operators.set(rig.account(), &["ada@example.com", "grace@example.com"]);
+    let again = async |rig: &Rig| {
+        enable(rig, &hook.id, true).await;
+        disable(rig, &hook, DisabledReason::Gone).await;
+        told(rig).await;
+    };
+    run(&rig);
+    again(&rig).await;
+    assert_eq!(rig.count("mails").await, 2);
+    for _ in 0..2 {
+        again(&rig).await;
+    }
+    assert_eq!((rig.count("mails").await, rig.operators.asked().len()), (2, 1), "both know");
+    disable(&rig, &other, DisabledReason::Gone).await;
+    told(&rig).await;
+    assert_eq!(rig.count("mails").await, 4, "of another hook they do not");
+    rig.restart().await;
+    run(&rig);
+    rig.clock.advance_ms(HOUR_MS - 1);
+    again(&rig).await;
+    assert_eq!(rig.count("mails").await, 4, "whoever asks");
+    rig.clock.advance_ms(1);
+    again(&rig).await;
+    assert_eq!(rig.count("mails").await, 6);
+}
+
+async fn a_mail_says_since_when_something_may_have_been_missed(rig: Rig) {
+    let hook = rig.hook(NOWHERE, &["*"]).await;
+    rig.operators.set(rig.account(), &["ada@example.com"]);
+    rig.clock.advance_ms(20 * 24 * HOUR_MS);
+    disable(&rig, &hook, DisabledReason::Failing).await;
+    run(&rig);
+    until("the mail is there", async || rig.mails().len() == 1).await;
+    let since = rig.clock.now().plus_ms(-16 * 24 * HOUR_MS).rfc3339();
+    assert!(rig.mails()[0].text.contains(&format!("\"since\": \"{since}\"")), "{}", rig.mails()[0].text);
 }

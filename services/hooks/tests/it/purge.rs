@@ -1,8 +1,11 @@
 //! What is forgotten, what is not, and that whoever reads from before is told so.
 
+use crate::deliveries::{all, attempted};
+use crate::hooks::{delete, get};
 use crate::intake::{NOWHERE, WALLET, follow, taken_in};
 use crate::on_both;
 use crate::rig::{Rig, until};
+use crate::rotation::rotate;
 use beem_database::Sql as _;
 use beem_hooks::store::purge;
 use beem_runtime::PURGE_BATCH;
@@ -12,7 +15,9 @@ on_both!(
     old_events_go_and_their_accounts_have_a_floor,
     an_event_that_is_under_way_stays_until_its_delivery_has_ended,
     ended_deliveries_go_with_their_attempts,
+    attempts_go_by_their_own_age,
     keys_that_retired_long_ago_go,
+    keys_of_a_deleted_hook_retire_with_it,
     the_task_forgets_everything_that_is_past_its_time,
 );
 
@@ -133,6 +138,38 @@ async fn keys_that_retired_long_ago_go(rig: Rig) {
     assert_eq!(rig.count("hook_keys WHERE retires_ms IS NULL").await, 2);
 }
 
+async fn attempts_go_by_their_own_age(rig: Rig) {
+    let hook = rig.hook(NOWHERE, &["*"]).await;
+    follow(&rig);
+    wallets(&rig, rig.account(), 2).await;
+    let [one, other] = all(&rig, &hook).await.try_into().unwrap();
+    let began = rig.clock.now().unix_ms();
+    for day in 0..5 {
+        attempted(&rig, &one.id, began + day * DAY_MS).await;
+    }
+    attempted(&rig, &other.id, began).await;
+    rig.clock.advance_ms(KEPT_MS - 1);
+    assert_eq!(purge::attempts(&rig.db, KEPT_MS, 100).await.unwrap(), 0);
+    rig.clock.advance_ms(1 + 2 * DAY_MS);
+    assert_eq!(purge::attempts(&rig.db, KEPT_MS, 3).await.unwrap(), 3, "in parts");
+    assert_eq!(purge::attempts(&rig.db, KEPT_MS, 3).await.unwrap(), 1);
+    assert_eq!(rig.count("attempts").await, 2);
+    assert_eq!(rig.count(&format!("attempts WHERE time_ms > {}", began + 2 * DAY_MS)).await, 2);
+    assert_eq!(rig.count("deliveries").await, 2, "they are under way still");
+}
+
+async fn keys_of_a_deleted_hook_retire_with_it(rig: Rig) {
+    let (deleted, kept) = (rig.hook(NOWHERE, &["*"]).await, rig.hook(NOWHERE, &["*"]).await);
+    let answer = rotate(&rig, &rig.owner, "r", &deleted.id, Some(86_400)).await.unwrap().body;
+    let ended = delete(&rig, &rig.owner, "d", &deleted.id).await.unwrap();
+    assert_eq!((ended.body.public_key, ended.body.retiring_key), (answer.public_key, answer.retiring_key));
+    assert!(delete(&rig, &rig.owner, "d", &deleted.id).await.unwrap().replayed);
+    rig.clock.advance_ms(KEPT_MS);
+    assert_eq!(purge::keys(&rig.db, KEPT_MS, 100).await.unwrap(), 2);
+    assert_eq!(rig.count("hook_keys WHERE retires_ms IS NULL").await, 1);
+    get(&rig, &rig.owner, &kept.id).await.unwrap();
+}
+
 async fn the_task_forgets_everything_that_is_past_its_time(rig: Rig) {
     rig.hook(NOWHERE, &["*"]).await;
     follow(&rig);
@@ -141,11 +178,20 @@ async fn the_task_forgets_everything_that_is_past_its_time(rig: Rig) {
     let now = rig.clock.now().unix_ms();
     change(&rig, &format!("UPDATE deliveries SET status = 'DELIVERED', next_ms = NULL, ended_ms = {now}"))
         .await;
+    // Of a delivery that is not there: nobody else forgets it.
+    change(
+        &rig,
+        &format!(
+            "INSERT INTO attempts (id, delivery, time_ms, duration_ms) SELECT id, id, {now}, 5 FROM hooks"
+        ),
+    )
+    .await;
     rig.clock.advance_ms(31 * DAY_MS);
     wallets(&rig, rig.account(), 1).await;
     rig.run_task("hooks-purge");
     until("they are gone", async || rig.count("events").await == 1 && rig.count("deliveries").await == 1)
         .await;
+    until("the attempt is gone, too", async || rig.count("attempts").await == 0).await;
     until("the request key is gone, too", async || rig.count("claims").await == 0).await;
     assert_eq!(rig.count("hooks").await, 1);
 }

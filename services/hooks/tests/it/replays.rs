@@ -3,9 +3,10 @@
 use crate::hooks::enable;
 use crate::intake::{EXECUTED, NOWHERE, WALLET, follow, taken_in};
 use crate::on_both;
-use crate::rig::{Hooks, Refusal, Rig, until};
+use crate::rig::{Base, Hooks, Refusal, Rig, until};
 use beem_clock::Moment;
 use beem_database::Sql as _;
+use beem_ids::HookId;
 use beem_proto::hooks::v1 as wire;
 use beem_proto::to_timestamp;
 use serde_json::json;
@@ -16,6 +17,9 @@ on_both!(
     a_replay_goes_on_after_a_kill_and_sends_nothing_twice,
     overlapping_replays_in_two_processes_send_each_event_once,
     the_replay_of_a_hook_that_is_disabled_ends,
+    asking_again_widens_the_one_that_waits,
+    one_that_fails_holds_up_no_other,
+    what_it_looks_up_holds_up_no_intake,
 );
 
 const TASK: &str = "hooks-replays";
@@ -157,4 +161,72 @@ async fn the_replay_of_a_hook_that_is_disabled_ends(rig: Rig) {
     worked_off(&rig, &rig).await;
     assert_eq!(rig.count("deliveries").await, 0);
     assert_eq!(ask(&rig, &hook, rig.clock.now()).await.unwrap_err().code(), "hook-disabled");
+}
+
+async fn asking_again_widens_the_one_that_waits(rig: Rig) {
+    follow(&rig);
+    let mut began = Vec::new();
+    for count in [2, 3, 4] {
+        rig.clock.advance_ms(1_000);
+        began.push(rig.clock.now());
+        wallets(&rig, count).await;
+    }
+    let (hook, other) = (rig.hook(NOWHERE, &["*"]).await, rig.hook(NOWHERE, &["*"]).await);
+    let stretch = async |hook: &wire::Hook| {
+        let sql = "SELECT after_position, until_position FROM replays WHERE hook = $1";
+        let id: HookId = hook.id.parse().unwrap();
+        let rows = rig.db.read().rows(sql, vec![id.0.into()]).await.unwrap();
+        let [row] = rows.as_slice() else { panic!("{} replays", rows.len()) };
+        (row.try_get::<i64>("", "after_position").unwrap(), row.try_get::<i64>("", "until_position").unwrap())
+    };
+    ask(&rig, &hook, began[1]).await.unwrap();
+    ask(&rig, &other, began[2]).await.unwrap();
+    assert_eq!((stretch(&hook).await, stretch(&other).await), ((2, 9), (5, 9)));
+    wallets(&rig, 1).await;
+    ask(&rig, &hook, began[2]).await.unwrap();
+    assert_eq!(stretch(&hook).await, (2, 10), "nothing that was asked for is left out");
+    ask(&rig, &hook, began[0]).await.unwrap();
+    assert_eq!((stretch(&hook).await, stretch(&other).await), ((0, 10), (5, 9)));
+    worked_off(&rig, &rig).await;
+    // The other was there when the last one came.
+    assert_eq!(rig.count("deliveries").await, 10 + 4 + 1);
+}
+
+/// A row that cannot be read stands for whatever may be wrong with one.
+async fn one_that_fails_holds_up_no_other(rig: Rig) {
+    follow(&rig);
+    let began = rig.clock.now();
+    wallets(&rig, 600).await;
+    let mut hooks = Vec::new();
+    for n in 0..3 {
+        let hook = rig.hook(&format!("{NOWHERE}/{n}"), &["*"]).await;
+        ask(&rig, &hook, began).await.unwrap();
+        hooks.push(hook);
+    }
+    let codes =
+        |codes: &str, url: &str| format!("UPDATE hooks SET event_codes = '{codes}' WHERE url = '{url}'");
+    change(&rig, &codes("garbled", &hooks[0].url)).await;
+    rig.run_task(TASK);
+    until("the others are worked off", async || rig.count("replays").await == 1).await;
+    assert_eq!(rig.count("deliveries").await, 2 * 600);
+    change(&rig, &codes("[\"*\"]", &hooks[0].url)).await;
+    until("it goes on", async || rig.count("replays").await == 0).await;
+    assert_eq!(rig.count("deliveries").await, 3 * 600);
+}
+
+async fn what_it_looks_up_holds_up_no_intake(rig: Rig) {
+    if rig.base == Base::Sqlite {
+        return;
+    }
+    let hook = rig.hook(NOWHERE, &["*"]).await;
+    let held = rig.holding("LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await;
+    let waiting = "pg_locks WHERE NOT granted AND relation = 'events'::regclass";
+    let asks = ask(&rig, &hook, rig.clock.now());
+    let looks = async {
+        until("it looks for the events", async || rig.count(waiting).await == 1).await;
+        change(&rig, "SELECT head FROM intake FOR UPDATE NOWAIT").await;
+        held.let_go().await;
+    };
+    let (asked, ()) = futures::join!(asks, looks);
+    asked.unwrap();
 }

@@ -20,7 +20,7 @@ on_both!(
     a_hook_gets_what_was_before_it,
 );
 
-async fn again(rig: &Rig, hook: &wire::Hook, key: &str, delivery: &str) -> Reply<wire::Delivery> {
+pub async fn again(rig: &Rig, hook: &wire::Hook, key: &str, delivery: &str) -> Reply<wire::Delivery> {
     let asked = wire::ReplayDeliveryRequest { id: hook.id.clone(), delivery_id: delivery.into() };
     rig.call(&rig.owner, key, "/beem.hooks.v1.Hooks/ReplayDelivery", asked).await
 }
