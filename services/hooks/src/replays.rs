@@ -10,20 +10,25 @@ use crate::store::{hooks, lanes};
 use beem_database::Tx;
 use beem_fault::Result;
 use beem_ids::{DeliveryId, EventId, HookId};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Events in one part.
 const PART: u32 = 500;
 
+/// After a part that failed, of the same replay.
+const TRIED_AGAIN: Duration = Duration::from_secs(1);
+
 /// Works on replays until none is left: a part of each in turn, so that a long one holds up no other. One that fails is told
-/// of and left to the next round. Two processes that come upon the same one do a part each.
+/// of, and left alone for a second. Two processes that come upon the same one do a part each.
 ///
 /// # Errors
 /// As the database says when it cannot be asked what there is to do: the next round goes on.
 pub async fn work_off(means: &Means, cancel: &CancellationToken) -> Result<()> {
-    let mut failed = HashSet::new();
+    let mut failed: HashMap<HookId, Instant> = HashMap::new();
     loop {
         let (mut after, mut worked) = (Uuid::nil(), false);
         // Looked at with a reader: an idle round costs the writer nothing.
@@ -32,7 +37,7 @@ pub async fn work_off(means: &Means, cancel: &CancellationToken) -> Result<()> {
                 return Ok(());
             }
             after = turn.replay;
-            if failed.contains(&turn.hook) {
+            if failed.get(&turn.hook).is_some_and(|at| at.elapsed() < TRIED_AGAIN) {
                 continue;
             }
             match means.db.write(|tx| Box::pin(do_part(tx, turn.hook))).await {
@@ -44,7 +49,7 @@ pub async fn work_off(means: &Means, cancel: &CancellationToken) -> Result<()> {
                 }
                 Err(fault) => {
                     tracing::warn!(hook = %turn.hook, ?fault, "a replay cannot go on, trying on");
-                    failed.insert(turn.hook);
+                    failed.insert(turn.hook, Instant::now());
                 }
             }
         }
