@@ -6,6 +6,7 @@ use crate::settings::Settings;
 use anyhow::{Context, Result};
 use beem_telemetry::Telemetry;
 use clap::Args;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -58,6 +59,7 @@ pub async fn run(common: &Common, args: &ServeArgs) -> Result<ExitCode> {
     let instance = std::process::id().to_string();
     let telemetry = Telemetry::start(&settings.telemetry, &name, &instance).context("telemetry")?;
     telemetry.install_subscriber();
+    lift_open_files();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut stop = std::pin::pin!(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
@@ -71,6 +73,16 @@ pub async fn run(common: &Common, args: &ServeArgs) -> Result<ExitCode> {
     tracing::info!("draining");
     running.drain().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// As many open files as this process may have. Every connection is one, and the usual 1,024 is for programs that must be
+/// asked before they take more.
+fn lift_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let lifted = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, lifted) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn announce(settings: &Settings, running: &running::Running) {
@@ -105,4 +117,18 @@ fn invocation(settings: &Settings) -> String {
         return program;
     }
     format!("{program} --data-dir {}", settings.data_dir.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_files_are_limited_by_what_the_system_allows_alone() {
+        let before = getrlimit(Resource::Nofile);
+        let few = rustix::process::Rlimit { current: Some(512), ..before };
+        setrlimit(Resource::Nofile, few).unwrap();
+        lift_open_files();
+        assert_eq!(getrlimit(Resource::Nofile).current, before.maximum);
+    }
 }
