@@ -3,6 +3,7 @@
 
 mod guests;
 mod hooks;
+mod hooks_received;
 mod hooks_redis;
 pub mod installation;
 mod keep_alive;

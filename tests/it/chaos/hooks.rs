@@ -4,22 +4,22 @@
 //! process that numbers and serves them, the one that takes them in and sends them, and what they stand on. Each of these dies
 //! while events are coming to receivers and more of them are still to come.
 
+use super::hooks_received::{Committed, Destination};
 use super::installation::{House, Installation};
 use super::kills::{SEED_ENV, seed};
 use super::trying::within;
 use super::writers::Choices;
-use crate::hooks::{EXECUTED, WALLET_CREATED, hook};
+use crate::hooks::{EXECUTED, WALLET_CREATED};
 use beem_clock::{Clock, Entropy};
 use beem_database::{Database, DatabaseSettings};
 use beem_events::{NewEvent, append};
 use beem_fault::Fault;
-use beem_receiver::{Answer, Received, Receiver};
+use beem_tests::Rig;
 use beem_tests::rig::Shape;
-use beem_tests::{Client, Rig};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::block_in_place;
 
@@ -33,38 +33,7 @@ const BACKLOG: usize = 100;
 const SETTLES: Duration = Duration::from_secs(120);
 
 fn event_of(entity: u64) -> &'static str {
-    if entity % 10 == 0 { EXECUTED } else { WALLET_CREATED }
-}
-
-/// A hook of several types, and which events have come to its receiver so far.
-struct Destination {
-    receiver: Receiver,
-    codes: &'static [&'static str],
-    known: Arc<Mutex<HashSet<String>>>,
-}
-
-impl Destination {
-    async fn new(client: &Client, codes: &'static [&'static str]) -> Self {
-        let known = Arc::new(Mutex::new(HashSet::new()));
-        let noting = Arc::clone(&known);
-        let receiver = Receiver::start(move |request: &Received| {
-            noting.lock().unwrap().insert(id(request));
-            Answer::status(204)
-        })
-        .await;
-        hook(client, &receiver.url(), codes).await;
-        Self { receiver, codes, known }
-    }
-
-    /// Different events.
-    fn count(&self) -> usize {
-        self.known.lock().unwrap().len()
-    }
-}
-
-/// Of the event, as databases print it in hex.
-fn id(request: &Received) -> String {
-    request.event_id().replace('-', "")
+    if entity.is_multiple_of(10) { EXECUTED } else { WALLET_CREATED }
 }
 
 /// The producer's database, as its own process opens it.
@@ -112,14 +81,7 @@ async fn produce(db: Database, account: String, choices: Choices, wanted: usize,
     }
 }
 
-/// One event of the burst, as the producer's database has it.
-struct Committed {
-    event: String,
-    entity: String,
-    sequence: u64,
-}
-
-/// All of them by id.
+/// What was made of the burst, by id.
 async fn committed(house: &House) -> HashMap<String, Committed> {
     let rows = house
         .column(
@@ -191,41 +153,10 @@ async fn burst(mut house: House, wanted: usize, victims: Vec<&'static str>) {
         let asked = |committed: &Committed| destination.codes.contains(&committed.event.as_str());
         let ids: HashSet<String> =
             expected.iter().filter(|(_, committed)| asked(committed)).map(|(id, _)| id.clone()).collect();
-        within(SETTLES, "everything is received", async || {
-            ids.is_subset(&destination.known.lock().unwrap()).then_some(())
-        })
-        .await;
-        judge(&destination.receiver, &expected, &ids, &mut bodies);
+        within(SETTLES, "everything is received", async || destination.has(&ids).then_some(())).await;
+        destination.judge(&expected, &ids, &mut bodies);
     }
     house.all_run();
-}
-
-/// Nothing came but these events, every copy of one is the same, and the sequences of an object have no gap.
-fn judge(
-    receiver: &Receiver,
-    expected: &HashMap<String, Committed>,
-    ids: &HashSet<String>,
-    bodies: &mut HashMap<String, Vec<u8>>,
-) {
-    let mut sequences: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    let received = receiver.received();
-    for request in &received {
-        let (id, body) = (id(request), request.json());
-        assert!(ids.contains(&id), "{body} was not asked for");
-        assert_eq!(body["eventId"].as_str().unwrap(), request.event_id());
-        let Committed { event, entity, sequence } = &expected[&id];
-        assert_eq!(
-            (body["event"].as_str(), body["data"]["id"].as_str(), body["sequence"].as_u64()),
-            (Some(event.as_str()), Some(entity.as_str()), Some(*sequence))
-        );
-        assert_eq!(bodies.entry(id).or_insert_with(|| request.body.clone()), &request.body);
-        sequences.entry(entity).or_default().insert(*sequence);
-    }
-    for (entity, sequences) in sequences {
-        let last = *sequences.last().unwrap();
-        assert!(sequences.iter().copied().eq(1..=last), "{entity}: {sequences:?}");
-    }
-    println!("{} events, {} requests", ids.len(), received.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
