@@ -1,7 +1,7 @@
 //! Mails to operators when a hook was disabled by itself. A notice is a row written with the disabling; it becomes a mail for
 //! each operator in the transaction that ends it, once identity has said who they are.
 
-use crate::domain::DisabledReason;
+use crate::domain::{DisabledReason, without_query};
 use crate::peers::Identity;
 use crate::store::notices::{self, Notice};
 use beem_clock::Moment;
@@ -139,10 +139,6 @@ impl Notices {
         }
         Ok(())
     }
-}
-
-fn without_query(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Makes mails of what was queued.

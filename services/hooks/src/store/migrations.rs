@@ -3,7 +3,7 @@
 use beem_database::Migration;
 
 /// Our own tables; those of claims, of events and of mail come before them.
-pub const MIGRATIONS: &[Migration] = &[HOOKS];
+pub const MIGRATIONS: &[Migration] = &[HOOKS, LATER];
 
 /// `events.position` is counted in `intake.head`, whose row is locked by whoever takes events in until that has
 /// committed: so positions are seen in their order, whichever feed an event came from, and a reader who goes on behind one
@@ -110,4 +110,16 @@ const HOOKS: Migration = Migration {
             after_position INTEGER NOT NULL, until_position INTEGER NOT NULL, created_ms INTEGER NOT NULL) STRICT;
         CREATE TABLE notices (
             id BLOB PRIMARY KEY, hook BLOB NOT NULL REFERENCES hooks (id), reason TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;",
+};
+
+/// `pull_key` keeps the positions of [`crate::domain::PullTokens`] to ourselves; `feed_restarts` tells which events may have
+/// been here before and are forgotten.
+const LATER: Migration = Migration {
+    name: "hooks-2",
+    postgres: "
+        ALTER TABLE installation ADD COLUMN pull_key BYTEA;
+        CREATE TABLE feed_restarts (source TEXT PRIMARY KEY, restarted_ms BIGINT NOT NULL);",
+    sqlite: "
+        ALTER TABLE installation ADD COLUMN pull_key BLOB;
+        CREATE TABLE feed_restarts (source TEXT PRIMARY KEY, restarted_ms INTEGER NOT NULL) STRICT;",
 };
