@@ -79,6 +79,15 @@ pub fn fingerprint(rpc: &str, request: &[u8]) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// Whether something is remembered under the key, or is being done: a look beside all transactions, for whoever would have
+/// much to do before [`once`], which alone decides.
+///
+/// # Errors
+/// `unavailable` when the database is away.
+pub async fn is_known(db: &Database, key: &RequestKey) -> Result<bool> {
+    rows::is_known(db.read(), key, db.clock().now()).await
+}
+
 /// Runs `work` under a request key: at most once, in one transaction with its claim and its answer (the bytes).
 ///
 /// The outcome is `idempotency-key-reused` for another request under the key, `request-in-progress` when the first one

@@ -48,6 +48,26 @@ pub fn actor(principal_id: &str, kind: &str, name: &str) -> Json {
     json!({ "principalId": principal_id, "kind": kind, "name": name })
 }
 
+impl NewAuditRow {
+    /// What the installation itself has done, of every account: before, after and account are for whoever knows them to add.
+    #[must_use]
+    pub fn by_installation(action: &str, target_type: &str, target_id: &str) -> Self {
+        Self {
+            account_id: None,
+            actor: actor("", "INSTALLATION", ""),
+            action: action.to_owned(),
+            target_type: target_type.to_owned(),
+            target_id: target_id.to_owned(),
+            outcome: "done".to_owned(),
+            before: None,
+            after: None,
+            address: String::new(),
+            key_fingerprint: String::new(),
+            request_id: String::new(),
+        }
+    }
+}
+
 /// A row as recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditRow {

@@ -49,11 +49,6 @@ impl Answer {
         Self::With { status, headers, body: body.into() }
     }
 
-    /// 302 to somewhere else.
-    pub fn redirect(url: &str) -> Self {
-        Self::with(302, &[("location", url)], "")
-    }
-
     /// 503 that asks for time: seconds, or an HTTP date.
     pub fn retry_after(when: &str) -> Self {
         Self::with(503, &[("retry-after", when)], "busy")

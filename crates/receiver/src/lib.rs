@@ -41,8 +41,6 @@ pub struct Received {
     pub body: Vec<u8>,
     /// When it had come.
     pub at: Instant,
-    /// Of which connection, from 0.
-    pub connection: usize,
 }
 
 impl Received {
@@ -215,11 +213,11 @@ async fn accept(
     let accepting = async {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let connection = shared.connected();
+            shared.state.lock().unwrap().connections += 1;
             let (shared, tls, end) = (shared.clone(), tls.clone(), end.clone());
             open.spawn(async move {
                 tokio::select! {
-                    () = connected(stream, tls, &shared, connection) => {}
+                    () = connected(stream, tls, &shared) => {}
                     () = end.cancelled() => {}
                 }
             });
@@ -231,15 +229,15 @@ async fn accept(
     }
 }
 
-async fn connected(mut stream: TcpStream, tls: Option<TlsAcceptor>, shared: &Shared, connection: usize) {
+async fn connected(mut stream: TcpStream, tls: Option<TlsAcceptor>, shared: &Shared) {
     if shared.is_deaf() {
         // Not a byte is read: whoever waits, waits for us.
         return std::future::pending().await;
     }
     let ended = match tls {
-        None => serve(&mut stream, shared, connection).await,
+        None => serve(&mut stream, shared).await,
         Some(tls) => match tls.accept(stream).await {
-            Ok(mut stream) => serve(&mut stream, shared, connection).await,
+            Ok(mut stream) => serve(&mut stream, shared).await,
             Err(_) => return,
         },
     };
@@ -247,12 +245,12 @@ async fn connected(mut stream: TcpStream, tls: Option<TlsAcceptor>, shared: &Sha
     drop(ended);
 }
 
-async fn serve<S>(stream: &mut S, shared: &Shared, connection: usize) -> std::io::Result<()>
+async fn serve<S>(stream: &mut S, shared: &Shared) -> std::io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut read = Vec::new();
-    while let Some(request) = next_request(stream, &mut read, connection).await? {
+    while let Some(request) = next_request(stream, &mut read).await? {
         let mut released = shared.released.subscribe();
         let answer = shared.came(request);
         let _under_way = UnderWay(shared);
@@ -267,7 +265,6 @@ where
 async fn next_request(
     stream: &mut (impl AsyncRead + Unpin),
     read: &mut Vec<u8>,
-    connection: usize,
 ) -> std::io::Result<Option<Received>> {
     let end = loop {
         if let Some(at) = read.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -294,16 +291,10 @@ async fn next_request(
         }
     }
     let body = read.drain(..length).collect();
-    Ok(Some(Received { method, path, headers, body, at: Instant::now(), connection }))
+    Ok(Some(Received { method, path, headers, body, at: Instant::now() }))
 }
 
 impl Shared {
-    fn connected(&self) -> usize {
-        let mut state = self.state.lock().unwrap();
-        state.connections += 1;
-        state.connections - 1
-    }
-
     fn is_deaf(&self) -> bool {
         matches!(self.state.lock().unwrap().script, Script::Same(Answer::Deaf))
     }

@@ -2,6 +2,7 @@
 //! taking all of the database's connections. Writes across services are `beem_database::sagas`.
 //!
 //! - [`Writes::write`]: an actor's write under its request key, in one transaction with its audit row and its answer.
+//! - [`Writes::is_known`]: whether there is an answer already.
 //! - [`Writes::effect`]: another service's write under its effect key.
 //! - [`Trail`]: what the audit trail says of an actor's write.
 //! - [`audit_task`]: hands the audit rows on to authz.
@@ -70,12 +71,7 @@ impl Writes {
             let detail = format!("a request has at most {LARGEST_REQUEST} bytes");
             return refused(Fault::new(Code::BodyTooLarge, detail));
         }
-        let key = RequestKey {
-            principal: actor.principal.to_string(),
-            rpc: rpc.to_owned(),
-            key: actor.request_key.clone(),
-            fingerprint: fingerprint(rpc, request),
-        };
+        let key = request_key(trail, rpc, request);
         let deadline = beem_runtime::deadline(PATIENCE);
         let _turn = match self.turn(deadline).await {
             Ok(turn) => turn,
@@ -93,6 +89,15 @@ impl Writes {
             return refused(fault);
         }
         outcome
+    }
+
+    /// Whether [`Writes::write`] will give an earlier answer, or wait for one: for whoever would have much to do before it.
+    /// Only a look; what is true is for that call to say.
+    ///
+    /// # Errors
+    /// `unavailable` when the database is away.
+    pub async fn is_known(db: &Database, trail: Trail<'_>, rpc: &str, request: &[u8]) -> Result<bool> {
+        claims::is_known(db, &request_key(trail, rpc, request)).await
     }
 
     /// Carries out another service's write under its effect key, remembered for ever: at most once, in one transaction with
@@ -113,6 +118,15 @@ impl Writes {
     async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
         let turn = timeout_at(deadline, self.turns.acquire()).await;
         turn.map_err(|_| Fault::unavailable("too many writes are under way"))?.map_err(Fault::internal)
+    }
+}
+
+fn request_key(trail: Trail<'_>, rpc: &str, request: &[u8]) -> RequestKey {
+    RequestKey {
+        principal: trail.actor.principal.to_string(),
+        rpc: rpc.to_owned(),
+        key: trail.actor.request_key.clone(),
+        fingerprint: fingerprint(rpc, request),
     }
 }
 

@@ -7,15 +7,13 @@ mod cursor;
 mod delivery;
 mod hook;
 mod lane;
-mod sample;
-mod schema;
 
 pub use area::{Area, Areas};
-pub use body::body;
+pub use body::{Posted, body, read_body};
 pub use catalogue::{CATALOGUE, EventType, TEST_EVENT};
-pub use cursor::{read_cursor, write_cursor};
+pub use cursor::{Place, PullTokens, mark};
 pub use delivery::{Attempt, Delivery, Ending, Finding, LARGEST_RETRY_AFTER_S, Status, Verdict, judge};
-pub use hook::{DisabledReason, EventCodes, Hook, HookPatch, LONGEST_URL, MOST_EVENT_CODES, NewHook};
+pub use hook::{
+    DisabledReason, EventCodes, Hook, HookPatch, LONGEST_URL, MOST_EVENT_CODES, NewHook, without_query,
+};
 pub use lane::{Health, OPEN_AFTER};
-pub use sample::sample;
-pub use schema::schema;

@@ -4,7 +4,7 @@
 use crate::domain::{Area, Hook, body};
 use crate::engine::Bell;
 use crate::store::intake::{self, Incoming, Outgoing};
-use crate::store::{hooks, lanes, lost};
+use crate::store::{feeds, hooks, lanes, lost};
 use beem_clock::Moment;
 use beem_database::{Database, Tx};
 use beem_events::{Batch, Cursor, Event, Handler, Source, follow};
@@ -33,6 +33,8 @@ pub struct Intake {
     /// The service: `ledger`.
     pub source: &'static str,
     pub feed: Box<dyn Source>,
+    /// How long an event is kept from when it was taken in.
+    pub kept_ms: i64,
     pub bell: Bell,
     pub telemetry: Telemetry,
     state: State,
@@ -54,10 +56,11 @@ impl Intake {
         db: Database,
         source: &'static str,
         feed: Box<dyn Source>,
+        kept_ms: i64,
         bell: Bell,
         telemetry: Telemetry,
     ) -> Self {
-        Self { db, source, feed, bell, telemetry, state: State::default() }
+        Self { db, source, feed, kept_ms, bell, telemetry, state: State::default() }
     }
 
     /// Takes the feed in until cancelled. While it is lost it looks whether an operator has restarted it. Several processes
@@ -121,7 +124,8 @@ impl Intake {
     async fn take_in(&self, tx: &Tx<'_>, events: &[Event]) -> Result<()> {
         intake::lock(tx).await?;
         // After the lock, so that nobody takes one in meanwhile.
-        let known = intake::known(tx, events).await?;
+        let mut known = intake::known(tx, events).await?;
+        known.extend(self.forgotten(tx, events, &known).await?);
         let new = self.read(events, known);
         if new.is_empty() {
             return Ok(());
@@ -139,6 +143,32 @@ impl Intake {
         Ok(())
     }
 
+    /// Those not known that may have been, when the feed was begun anew: what is older than we keep was forgotten here, if it
+    /// ever was here, and sent to nobody a second time. Without a restart an event is taken in however late it comes.
+    async fn forgotten(
+        &self,
+        tx: &Tx<'_>,
+        events: &[Event],
+        known: &HashSet<EventId>,
+    ) -> Result<Vec<EventId>> {
+        let old = tx.now().plus_ms(self.kept_ms.saturating_neg());
+        let is_old = |event: &&Event| event.time < old && !known.contains(&event.event_id);
+        if !events.iter().any(|event| is_old(&event)) {
+            return Ok(Vec::new());
+        }
+        let Some(restarted) = feeds::restarted(tx, self.source).await? else { return Ok(Vec::new()) };
+        let forgotten = events.iter().filter(is_old).filter(|event| event.time < restarted);
+        let forgotten: Vec<EventId> = forgotten.map(|event| event.event_id).collect();
+        if !forgotten.is_empty() {
+            tracing::info!(
+                feed = self.source,
+                events = forgotten.len(),
+                "events from before a restart that are older than what is kept are left out"
+            );
+        }
+        Ok(forgotten)
+    }
+
     /// Those that are not known yet, each with its body. One that makes no sense is nothing that could ever be sent.
     fn read<'e>(&self, events: &'e [Event], mut known: HashSet<EventId>) -> Vec<Incoming<'e>> {
         let mut new = Vec::with_capacity(events.len());
@@ -153,7 +183,7 @@ impl Intake {
                     feed = self.source,
                     event_id = %event.event_id,
                     position = event.position,
-                    "an event is left out for good: its data is no json"
+                    "an event is left out for good: its data is no json object that can be read again"
                 ),
             }
         }
@@ -239,7 +269,7 @@ mod tests {
         db.migrate(&crate::migrations()).await.unwrap();
         let bell = Bell::default();
         let mut listener = bell.listen();
-        let intake = Intake::new(db, "ledger", Box::new(Still), bell, Telemetry::off());
+        let intake = Intake::new(db, "ledger", Box::new(Still), 1, bell, Telemetry::off());
         let cursor = Cursor::default();
         for due in [false, true, false] {
             intake.state.due.store(due, Ordering::Release);

@@ -11,6 +11,7 @@
 //! | `intake` | events taken in from the feeds, with a delivery for each hook that asks for them |
 //! | `engine` | lanes, one a hook: who works on which, and what came of it |
 //! | `operations` | one RPC a file |
+//! | `reference` | schemas and samples of the types of events |
 //! | `notices` | mails to operators when a hook was disabled |
 //! | `grpc`, `peers` | decode, call, encode; the little it needs of others |
 //! | `tasks` | intake, engine, replays, notices, audit, purge |
@@ -24,6 +25,7 @@ mod notices;
 mod operations;
 pub mod outbound;
 mod peers;
+mod reference;
 mod replays;
 mod settings;
 pub mod store;

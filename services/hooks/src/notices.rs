@@ -2,7 +2,7 @@
 //! each operator in the transaction that ends it, once identity has said who they are. A hook that is enabled again by then
 //! makes none, and one that goes off again and again makes one an hour.
 
-use crate::domain::DisabledReason;
+use crate::domain::{DisabledReason, without_query};
 use crate::peers::Identity;
 use crate::store::notices::{self, Notice};
 use beem_clock::Moment;
@@ -139,10 +139,6 @@ impl Notices {
         }
         Ok(())
     }
-}
-
-fn without_query(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Makes mails of what was queued.

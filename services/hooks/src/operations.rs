@@ -4,6 +4,7 @@ mod answers;
 mod by_hand;
 mod create_hook;
 mod delete_hook;
+mod draw_keys;
 mod get_delivery;
 mod get_hook;
 mod list_attempts;
@@ -23,11 +24,12 @@ mod update_hook;
 use self::by_hand::ByHand;
 use self::list_event_types::EventTypes;
 use crate::HooksDeps;
-use crate::domain::Hook;
+use crate::domain::{Hook, PullTokens};
 use crate::engine::Bell;
 use crate::keys::KeyMaker;
 use crate::outbound::{Outbound, Policy, SystemResolver};
 use crate::settings::HooksSettings;
+use crate::store;
 use beem_clock::Clock;
 use beem_database::claims::Outcome;
 use beem_database::{Database, Tx};
@@ -53,6 +55,7 @@ pub struct Means {
     pub outbound: Outbound,
     keys: KeyMaker,
     by_hand: ByHand,
+    pull_tokens: PullTokens,
     pub mail: MailQueue,
     /// Rung after a commit that makes something due.
     pub bell: Bell,
@@ -87,8 +90,9 @@ impl Means {
             sealing: deps.sealing.clone(),
             policy: Policy { allow_loopback: settings.allow_loopback },
             outbound: Outbound::new(&settings, resolver)?,
-            keys: KeyMaker::new(deps.entropy.clone()),
+            keys: KeyMaker::new(deps.entropy.clone(), deps.telemetry.clone()),
             by_hand: ByHand::new(&settings),
+            pull_tokens: PullTokens::new(&store::installation::pull_key(&db).await?)?,
             mail: MailQueue::new(deps.sealing.clone()),
             bell: Bell::default(),
             sources: deps.feeds.iter().map(|(source, _)| *source).collect(),

@@ -54,6 +54,12 @@ impl Default for HooksSettings {
 }
 
 impl HooksSettings {
+    /// `kept_days` in milliseconds.
+    #[must_use]
+    pub fn kept_ms(&self) -> i64 {
+        i64::from(self.kept_days).saturating_mul(24 * 60 * 60 * 1000)
+    }
+
     /// Whether this can work at all.
     ///
     /// # Errors

@@ -20,9 +20,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// How long mails that were sent, and audit rows that authz has, stay for whoever looks into something.
-const KEPT_MS: i64 = 7 * DAY_MS;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// Between two looks for replays.
 const LOOK: Duration = Duration::from_secs(1);
@@ -81,9 +79,10 @@ pub fn all(operations: &Operations, deps: TaskDeps) -> Result<Vec<Task>> {
 
 fn intake(means: &Means, source: &'static str, link: Link) -> Task {
     let (db, bell, telemetry) = (means.db.clone(), means.bell.clone(), means.telemetry.clone());
-    let feed = PeerFeed::new(link);
+    let (feed, kept_ms) = (PeerFeed::new(link), means.settings.kept_ms());
     task(intake_name(source), move |cancel| {
-        let intake = Intake::new(db.clone(), source, Box::new(feed.clone()), bell.clone(), telemetry.clone());
+        let feed = Box::new(feed.clone());
+        let intake = Intake::new(db.clone(), source, feed, kept_ms, bell.clone(), telemetry.clone());
         async move { intake.run(cancel).await }
     })
 }
@@ -95,7 +94,6 @@ fn intake_name(source: &str) -> &'static str {
         "identity" => "hooks-intake-identity",
         "payments" => "hooks-intake-payments",
         "channels" => "hooks-intake-channels",
-        "approvals" => "hooks-intake-approvals",
         _ => "hooks-intake",
     }
 }
@@ -113,7 +111,7 @@ impl Purge {
         Self {
             db: means.db.clone(),
             interval: Duration::from_secs(u64::from(settings.purge_interval_s)),
-            kept_ms: i64::from(settings.kept_days).saturating_mul(DAY_MS),
+            kept_ms: settings.kept_ms(),
         }
     }
 

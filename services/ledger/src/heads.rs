@@ -132,17 +132,8 @@ impl Keeper {
 /// Published: authz chains it with everything else that happened.
 fn audit_row(head: &Head) -> NewAuditRow {
     NewAuditRow {
-        account_id: None,
-        actor: audit::actor("", "INSTALLATION", ""),
-        action: "LedgerHead".into(),
-        target_type: "ledger-head".into(),
-        target_id: head.number.to_string(),
-        outcome: "done".into(),
-        before: None,
         after: Some(json!({ "number": head.number, "digest": hex(&head.digest) })),
-        address: String::new(),
-        key_fingerprint: String::new(),
-        request_id: String::new(),
+        ..NewAuditRow::by_installation("LedgerHead", "ledger-head", &head.number.to_string())
     }
 }
 

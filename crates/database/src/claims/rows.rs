@@ -2,9 +2,10 @@
 
 use super::vault::{note_key, sealed_by};
 use super::{ClaimName, Outcome, RETENTION_MS, RequestKey, decode, encode, encode_sealed, reused};
-use crate::{Backend, Migration, OrFault as _, Sql as _, Tx};
+use crate::{Backend, Migration, OrFault as _, Sql, Tx};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use beem_clock::Moment;
 use beem_fault::{Fault, Result};
 use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
@@ -74,6 +75,9 @@ const SELECT_CLAIM: &str = "
     FROM claims WHERE principal = $1 AND rpc = $2 AND key = $3";
 
 const THIS_CLAIM: &str = "principal = $1 AND rpc = $2 AND key = $3";
+
+const KNOWN: &str = "
+    SELECT 1 AS one FROM claims WHERE principal = $1 AND rpc = $2 AND key = $3 AND (state <> 'DONE' OR expires_ms > $4)";
 
 const PURGE: &str = "
     DELETE FROM claims WHERE (principal, rpc, key) IN (
@@ -303,6 +307,13 @@ impl Stored {
 
 pub(crate) async fn purge(tx: &Tx<'_>, max: u32) -> Result<u64> {
     tx.run(PURGE, vec![tx.now().unix_ms().into(), i64::from(max).into()]).await
+}
+
+/// A key past its time is as good as none.
+pub(crate) async fn is_known(on: &impl Sql, key: &RequestKey, now: Moment) -> Result<bool> {
+    let mut values = key_values(key);
+    values.push(now.unix_ms().into());
+    Ok(on.row(KNOWN, values).await?.is_some())
 }
 
 fn key_values(key: &RequestKey) -> Vec<Value> {

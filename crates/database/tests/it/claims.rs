@@ -266,8 +266,11 @@ async fn effect_keys_are_remembered_for_ever_and_request_keys_for_a_day(rig: Rig
     }
     rig.clock.advance_ms(claims::RETENTION_MS - 1);
     assert!(write(&db, &key("k0"), "request").await.replayed);
+    assert!(claims::is_known(&db, &key("k0")).await.unwrap());
+    assert!(!claims::is_known(&db, &key("never")).await.unwrap());
     assert_eq!(claims::purge(&db, 100).await.unwrap(), 0);
     rig.clock.advance_ms(1);
+    assert!(!claims::is_known(&db, &key("k0")).await.unwrap(), "past its time");
     let anew = RequestKey { fingerprint: [9; 32], ..key("k0") };
     assert!(!write(&db, &anew, "request").await.replayed, "used anew, even for another request");
     assert_eq!(noted(&db, "request").await, 4);
@@ -288,6 +291,7 @@ async fn principals_and_rpcs_do_not_share_keys(rig: Rig) {
         RequestKey { rpc: "Notes/Other".into(), ..key("k") },
     ];
     for key in &keys {
+        assert!(!claims::is_known(&db, key).await.unwrap());
         assert!(!write(&db, key, "shared").await.replayed);
     }
     assert_eq!(noted(&db, "shared").await, 3);

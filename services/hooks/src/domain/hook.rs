@@ -110,14 +110,30 @@ impl EventCodes {
         if !faults.is_empty() {
             return Err(Fault::fields(faults));
         }
-        let areas = Areas::readable(roles);
-        let named = codes.iter().filter_map(|code| EventType::find(code));
-        for ty in named {
-            if !areas.has(ty.area) {
-                return Err(role_missing(ty));
-            }
-        }
-        Ok(Self { codes: codes.to_vec(), areas })
+        let parsed = Self { codes: codes.to_vec(), areas: Areas::readable(roles) };
+        parsed.readable_by(roles)?;
+        Ok(parsed)
+    }
+
+    /// Whether somebody with these roles may read everything that it asks for.
+    ///
+    /// # Errors
+    /// `role-missing` with the roles that would do, for the first code that asks for more.
+    pub fn readable_by(&self, roles: RoleSet) -> Result<()> {
+        let readable = Areas::readable(roles);
+        let beyond = self.codes.iter().find_map(|code| {
+            let area = match EventType::find(code) {
+                Some(ty) => Some(ty.area).filter(|area| !readable.has(*area)),
+                None if code == ALL => {
+                    Area::ALL.into_iter().find(|area| self.areas.has(*area) && !readable.has(*area))
+                }
+                None => None,
+            };
+            area.map(|area| (code, area))
+        });
+        let Some((code, area)) = beyond else { return Ok(()) };
+        let roles: Vec<String> = area.readers().iter().map(|role| role.full()).collect();
+        Err(Fault::new(Code::RoleMissing, format!("{code} needs one of {}", roles.join(", "))))
     }
 
     /// As stored.
@@ -155,9 +171,10 @@ impl EventCodes {
     }
 }
 
-fn role_missing(ty: &EventType) -> Fault {
-    let roles: Vec<String> = ty.area.readers().iter().map(|role| role.full()).collect();
-    Fault::new(Code::RoleMissing, format!("{} needs one of {}", ty.event, roles.join(", ")))
+/// What others are told of a URL: its query may be a secret of the receiver, and stays out.
+#[must_use]
+pub fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 impl Hook {
@@ -220,5 +237,29 @@ mod tests {
         let all = parse(&["*"], roles).unwrap();
         assert!(all.ask_for(WALLET) && !all.ask_for(EXECUTED));
         assert_eq!(all.types().count(), 1);
+    }
+
+    #[test]
+    fn whoever_takes_a_hook_over_may_read_what_it_asks_for() {
+        let viewer = RoleSet::EMPTY.with(Role::LedgerViewer);
+        let both = viewer.with(Role::ConversionOperator);
+        let refused = |codes: EventCodes| codes.readable_by(viewer).unwrap_err().detail;
+        assert!(refused(parse(&["*"], both).unwrap()).starts_with("* needs one of"));
+        assert!(refused(parse(&[WALLET, EXECUTED], both).unwrap()).starts_with(EXECUTED));
+        parse(&[WALLET], both).unwrap().readable_by(viewer).unwrap();
+        parse(&["*"], viewer).unwrap().readable_by(both).unwrap();
+        parse(&["*"], both).unwrap().readable_by(both).unwrap();
+    }
+
+    #[test]
+    fn a_url_is_told_without_what_may_be_secret() {
+        for (url, told) in [
+            ("https://a.example/x?token=1", "https://a.example/x"),
+            ("https://a.example/?", "https://a.example/"),
+            ("https://a.example/x#y?z", "https://a.example/x"),
+            ("https://a.example/x", "https://a.example/x"),
+        ] {
+            assert_eq!(without_query(url), told);
+        }
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 /// So many times its window may be unwritten at once, and are read at once.
-const UNWRITTEN: usize = 4;
+const UNWRITTEN: usize = 8;
 const READ: usize = 8;
 
 /// Between two looks that the bell asks for.

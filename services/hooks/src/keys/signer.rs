@@ -100,14 +100,23 @@ mod tests {
     use ::hmac::{Hmac, KeyInit as _, Mac as _};
     use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
     use beem_clock::Entropy;
+    use beem_ids::AccountId;
+    use beem_telemetry::Telemetry;
     use ed25519_dalek::{Signature, VerifyingKey};
     use sha2::Sha256;
+    use uuid::Uuid;
 
     const NOW: Moment = Moment::from_unix_ms(1_800_000_000_987);
     const BODY: &[u8] = r#"{"event":"layer1:hook:test","data":"ü"}"#.as_bytes();
 
+    async fn draw(entropy: Entropy) -> NewKeys {
+        let maker = KeyMaker::new(entropy, Telemetry::off());
+        let turn = maker.turn(AccountId(Uuid::nil())).await;
+        maker.draw(turn).await.unwrap()
+    }
+
     async fn drawn() -> (NewKeys, Signer) {
-        let keys = KeyMaker::new(Entropy::System).draw().await.unwrap();
+        let keys = draw(Entropy::System).await;
         let signer = Signer::new(&keys.rsa_private, &keys.ed25519_private, &keys.secret).unwrap();
         (keys, signer)
     }
@@ -190,8 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn seed_and_secret_come_from_the_entropy_and_differ() {
-        let draw = || async { KeyMaker::new(Entropy::seeded(7)).draw().await.unwrap() };
-        let (one, other) = (draw().await, draw().await);
+        let (one, other) = (draw(Entropy::seeded(7)).await, draw(Entropy::seeded(7)).await);
         assert_eq!((&one.secret, one.ed25519_public), (&other.secret, other.ed25519_public));
         assert_ne!(one.secret.as_slice(), one.ed25519_private.as_slice());
         assert_ne!(one.rsa_public, other.rsa_public);

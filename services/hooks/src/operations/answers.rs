@@ -1,7 +1,7 @@
 //! Hooks as they are answered: each with the keys that sign for it, and since when nothing but failures came of it.
 
 use super::Operations;
-use crate::domain::Hook;
+use crate::domain::{Hook, without_query};
 use crate::grpc::convert;
 use crate::store;
 use beem_clock::Moment;
@@ -39,8 +39,7 @@ impl Operations {
     }
 }
 
-/// What the audit trail tells of a hook. A URL's query may be a secret of the receiver, and stays out.
+/// What the audit trail tells of a hook.
 pub fn told(hook: &Hook) -> Value {
-    let url = hook.url.split_once('?').map_or(hook.url.as_str(), |(url, _query)| url);
-    json!({ "url": url, "eventCodes": hook.codes.codes(), "enabled": hook.disabled.is_none() })
+    json!({ "url": without_query(&hook.url), "eventCodes": hook.codes.codes(), "enabled": hook.disabled.is_none() })
 }

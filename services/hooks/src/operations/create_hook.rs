@@ -2,6 +2,7 @@
 
 use super::Operations;
 use super::answers::told;
+use super::draw_keys::{For, drawn};
 use crate::domain::{DisabledReason, Hook, NewHook};
 use crate::grpc::convert;
 use crate::keys::{NewKeys, signing_secret};
@@ -24,30 +25,22 @@ impl Operations {
     pub async fn create_hook(&self, actor: &Actor, asked: &wire::CreateHookRequest) -> Outcome {
         let trail = Trail { actor, action: "CreateHook", target_type: "hook" };
         let request = asked.encode_to_vec();
-        let wanted = match self.with_keys(convert::new_hook(asked, actor.roles, self.0.policy)).await {
-            Ok(wanted) => wanted,
-            Err(fault) => return refused(fault),
+        let wanted = &convert::new_hook(asked, actor.roles, self.0.policy);
+        let keys = match wanted {
+            Ok(_) => self.draw_keys(trail, CREATE_HOOK, &request, For::NewHook).await,
+            Err(_) => Ok(None),
         };
-        let wanted = &wanted;
+        let keys = match &keys {
+            Ok(keys) => keys.as_ref(),
+            Err(fault) => return refused(fault.clone()),
+        };
         self.write(trail, (CREATE_HOOK, Remember::Sealed), &request, "", |tx| {
             Box::pin(async move {
-                let (new, keys) = wanted.as_ref().map_err(Clone::clone)?;
+                let new = wanted.as_ref().map_err(Clone::clone)?;
                 self.insert_hook(tx, trail, new, keys).await
             })
         })
         .await
-    }
-
-    /// Beside what was asked for, new keys: drawn before the transaction, which would be held open by that, and only for a
-    /// request that makes sense. A refusal stays one, to be remembered under the request's key.
-    ///
-    /// # Errors
-    /// When no keys could be drawn.
-    pub(super) async fn with_keys<T>(&self, asked: Result<T>) -> Result<Result<(T, NewKeys)>> {
-        match asked {
-            Ok(asked) => Ok(Ok((asked, self.0.keys.draw().await?))),
-            Err(refusal) => Ok(Err(refusal)),
-        }
     }
 
     async fn insert_hook(
@@ -55,13 +48,14 @@ impl Operations {
         tx: &Tx<'_>,
         trail: Trail<'_>,
         new: &NewHook,
-        keys: &NewKeys,
+        keys: Option<&NewKeys>,
     ) -> Result<Vec<u8>> {
         let (means, actor) = (&self.0, trail.actor);
         let most = means.settings.hooks_per_account;
         if store::hooks::count_locked(tx, actor.account).await? >= u64::from(most) {
             return Err(Fault::new(Code::TooManyHooks, format!("an account has at most {most} hooks")));
         }
+        let keys = drawn(keys)?;
         let hook = Hook {
             id: HookId::draw(tx.now(), tx.entropy()),
             account: actor.account,

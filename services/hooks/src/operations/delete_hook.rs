@@ -24,7 +24,7 @@ impl Operations {
         let request = asked.encode_to_vec();
         let id = &convert::hook_id(&asked.id);
         let outcome = self
-            .write(trail, (DELETE_HOOK, Remember::Plain), &request, &asked.id, |tx| {
+            .write(trail, (DELETE_HOOK, Remember::Sealed), &request, &asked.id, |tx| {
                 Box::pin(async move {
                     let id = id.as_ref().map_err(Clone::clone)?;
                     self.end_hook(tx, trail, *id).await

@@ -1,7 +1,8 @@
 //! ListEventTypes: what hooks can ask for, with a schema and a sample of each type that is made already.
 
 use super::Operations;
-use crate::domain::{CATALOGUE, EventType, sample, schema};
+use crate::domain::{CATALOGUE, EventType};
+use crate::reference::{sample, schema};
 use beem_fault::{Fault, Result};
 use beem_proto::hooks::v1 as wire;
 use beem_proto::schema::Comments;

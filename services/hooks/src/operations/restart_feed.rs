@@ -18,22 +18,12 @@ impl Operations {
         let source = *source.ok_or_else(|| Fault::not_found("feed"))?;
         let before = store::feeds::get(db, source).await?;
         let row = &NewAuditRow {
-            // Of the installation itself: its events are of every account.
-            account_id: None,
-            actor: audit::actor("", "INSTALLATION", ""),
-            action: "RestartFeed".to_owned(),
-            target_type: "feed".to_owned(),
-            target_id: source.to_owned(),
-            outcome: "done".to_owned(),
             before: Some(json!({
                 "epoch": before.cursor.epoch,
                 "position": before.cursor.position,
                 "lost": before.lost,
             })),
-            after: None,
-            address: String::new(),
-            key_fingerprint: String::new(),
-            request_id: String::new(),
+            ..NewAuditRow::by_installation("RestartFeed", "feed", source)
         };
         db.write(|tx| {
             Box::pin(async move {

@@ -3,25 +3,21 @@
 
 use super::Operations;
 use super::answers::told;
-use crate::domain::{Area, Areas, EventCodes, Hook, HookPatch};
+use crate::domain::{Hook, HookPatch};
 use crate::grpc::convert;
 use crate::store;
 use beem_caller::Actor;
 use beem_database::Tx;
 use beem_database::claims::Outcome;
 use beem_events::audit;
-use beem_fault::{Code, Fault, Result};
+use beem_fault::Result;
 use beem_ids::HookId;
 use beem_proto::hooks::v1 as wire;
-use beem_roles::RoleSet;
 use beem_writes::{Remember, Trail};
 use prost::Message as _;
 use std::collections::BTreeMap;
 
 const UPDATE_HOOK: &str = "beem.hooks.v1.Hooks/UpdateHook";
-
-/// The code of all types, also of those that come to be.
-const EVERYTHING: &str = "*";
 
 impl Operations {
     /// Refusals: `validation-failed` naming every field that is wrong; `not-found`; `role-missing` for an event that the
@@ -33,7 +29,7 @@ impl Operations {
             .and_then(|id| Ok((id, convert::hook_patch(asked, actor.roles, self.0.policy)?)));
         let parsed = &parsed;
         let outcome = self
-            .write(trail, (UPDATE_HOOK, Remember::Plain), &request, &asked.id, |tx| {
+            .write(trail, (UPDATE_HOOK, Remember::Sealed), &request, &asked.id, |tx| {
                 Box::pin(async move {
                     let (id, patch) = parsed.as_ref().map_err(Clone::clone)?;
                     self.change_hook(tx, trail, *id, patch).await
@@ -55,7 +51,8 @@ impl Operations {
         let before = store::hooks::lock(tx, trail.actor.account, id).await?;
         let after = before.patched(patch.clone(), tx.now());
         if after.url != before.url {
-            may_read(&before.codes, trail.actor.roles)?;
+            // Whoever moves it gets what it asks for: what waits, and what is replayed.
+            before.codes.readable_by(trail.actor.roles)?;
         }
         store::hooks::change(tx, &after).await?;
         move_lane(tx, &before, &after).await?;
@@ -78,18 +75,4 @@ async fn move_lane(tx: &Tx<'_>, before: &Hook, after: &Hook) -> Result<()> {
     } else {
         Ok(())
     }
-}
-
-/// Whoever moves a hook gets what it asks for: what waits, and what is replayed.
-fn may_read(codes: &EventCodes, roles: RoleSet) -> Result<()> {
-    let readable = Areas::readable(roles);
-    let everything = codes.codes().iter().any(|code| code == EVERYTHING);
-    let beyond = |area: &&Area| {
-        let asked = everything || codes.types().any(|ty| ty.area == **area);
-        asked && codes.areas().has(**area) && !readable.has(**area)
-    };
-    let Some(area) = Area::ALL.iter().find(beyond) else { return Ok(()) };
-    let roles: Vec<String> = area.readers().iter().map(|role| role.full()).collect();
-    let detail = format!("the hook gets events whose readers have one of {}", roles.join(", "));
-    Err(Fault::new(Code::RoleMissing, detail))
 }

@@ -1,7 +1,7 @@
 //! Events as they were taken in, to be pulled in the order of their positions. Taking them in is the intake's.
 
 use super::locked::locked;
-use super::{garbled, text};
+use super::{garbled, id, text};
 use crate::domain::Areas;
 use beem_database::{OrFault as _, Sql, Tx};
 use beem_fault::{Fault, Result};
@@ -104,7 +104,16 @@ async fn is_any(on: &impl Sql, account: AccountId, behind: i64) -> Result<bool> 
     Ok(on.row(sql, vec![account.0.into(), behind.into()]).await?.is_some())
 }
 
-/// The position of the account's last event, or of the last that is no longer kept; 0 before the first.
+/// The event at a position, whoever's it is. None when it is not kept.
+///
+/// # Errors
+/// As the database says.
+pub async fn at(on: &impl Sql, position: i64) -> Result<Option<EventId>> {
+    let row = on.row("SELECT event_id FROM events WHERE position = $1", vec![position.into()]).await?;
+    row.map(|row| id(&row, "event_id").map(EventId)).transpose()
+}
+
+/// The position of the account's last event that is kept; 0 when there is none.
 ///
 /// # Errors
 /// As the database says.

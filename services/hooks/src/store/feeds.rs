@@ -1,7 +1,8 @@
 //! The feeds as operators of the installation see them: how far each is taken in, and beginning one anew.
 
-use super::lost;
-use beem_database::{Database, Sql as _, Tx};
+use super::{lost, moment};
+use beem_clock::Moment;
+use beem_database::{Database, Sql, Tx};
 use beem_events::Cursor;
 use beem_fault::Result;
 
@@ -28,5 +29,17 @@ pub async fn get(db: &Database, source: &str) -> Result<FeedState> {
 /// As the database says.
 pub async fn restart(tx: &Tx<'_>, source: &str) -> Result<()> {
     tx.run("DELETE FROM cursors WHERE feed = $1", vec![source.into()]).await?;
-    tx.run("DELETE FROM lost_feeds WHERE source = $1", vec![source.into()]).await.map(drop)
+    tx.run("DELETE FROM lost_feeds WHERE source = $1", vec![source.into()]).await?;
+    let sql = "INSERT INTO feed_restarts (source, restarted_ms) VALUES ($1, $2)
+        ON CONFLICT (source) DO UPDATE SET restarted_ms = excluded.restarted_ms";
+    tx.run(sql, vec![source.into(), tx.now().unix_ms().into()]).await.map(drop)
+}
+
+/// When the feed was last begun anew; None when it never was.
+///
+/// # Errors
+/// As the database says.
+pub async fn restarted(on: &impl Sql, source: &str) -> Result<Option<Moment>> {
+    let sql = "SELECT restarted_ms FROM feed_restarts WHERE source = $1";
+    on.row(sql, vec![source.into()]).await?.map(|row| moment(&row, "restarted_ms")).transpose()
 }

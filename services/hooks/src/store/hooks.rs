@@ -81,8 +81,16 @@ pub async fn count_locked(tx: &Tx<'_>, account: AccountId) -> Result<u64> {
         let account = i32::from_be_bytes([a, b, c, d]);
         tx.run("SELECT pg_advisory_xact_lock($1, $2)", vec![LOCK.into(), account.into()]).await?;
     }
+    count(tx, account).await
+}
+
+/// How many hooks the account has.
+///
+/// # Errors
+/// As the database says.
+pub async fn count(on: &impl Sql, account: AccountId) -> Result<u64> {
     let sql = "SELECT count(*) AS n FROM hooks WHERE account_id = $1 AND deleted_ms IS NULL";
-    let row = tx.row(sql, vec![account.0.into()]).await?;
+    let row = on.row(sql, vec![account.0.into()]).await?;
     let n: i64 = row.ok_or_else(|| garbled("count"))?.try_get("", "n").or_fault()?;
     u64::try_from(n).map_err(Fault::internal)
 }

@@ -1,6 +1,6 @@
 //! The one row that says which key secrets are sealed under, and the row that events are counted in.
 
-use super::garbled;
+use super::{bytes, garbled};
 use beem_database::{Database, OrFault as _, Sql as _, Tx};
 use beem_fault::{Fault, Result};
 use beem_sealing::{KeyId, Sealing};
@@ -29,6 +29,23 @@ async fn read_or_write(tx: &Tx<'_>, current: KeyId) -> Result<String> {
         .await?;
     let row = tx.row("SELECT sealing_key FROM installation", vec![]).await?;
     row.ok_or_else(|| garbled("installation"))?.try_get("", "sealing_key").or_fault()
+}
+
+/// The key of the tokens that pulls go on with, drawn at the first start. It is not sealed: all that it hides is in this
+/// database, and a token outlasts the key that would seal it.
+///
+/// # Errors
+/// As the database says.
+pub async fn pull_key(db: &Database) -> Result<[u8; 32]> {
+    db.write(|tx| Box::pin(read_or_draw(tx))).await
+}
+
+async fn read_or_draw(tx: &Tx<'_>) -> Result<[u8; 32]> {
+    let write = "UPDATE installation SET pull_key = $1 WHERE pull_key IS NULL";
+    tx.run(write, vec![tx.entropy().bytes::<32>().to_vec().into()]).await?;
+    let row = tx.row("SELECT pull_key FROM installation", vec![]).await?;
+    let key = bytes(&row.ok_or_else(|| garbled("installation"))?, "pull_key")?;
+    key.try_into().map_err(|_| garbled("key of pulls"))
 }
 
 /// Notes the key that everything is sealed under now.

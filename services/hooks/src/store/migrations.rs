@@ -112,11 +112,15 @@ const HOOKS: Migration = Migration {
             id BLOB PRIMARY KEY, hook BLOB NOT NULL REFERENCES hooks (id), reason TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;",
 };
 
-/// `lanes.failed_ms` is when a hook's receiver failed last. `hooks.told_ms` is when its operators were last told by mail that it was disabled. A hook has one replay at most: those
-/// that are there become one. Keys of hooks that are deleted retire with them.
+/// `lanes.failed_ms` is when a hook's receiver failed last, `hooks.told_ms` when its operators were last told by mail that it
+/// was disabled. A hook has one replay at most: those that are there become one. Keys of hooks that are deleted retire with
+/// them. `pull_key` keeps the positions of [`crate::domain::PullTokens`] to ourselves; `feed_restarts` tells which events may
+/// have been here before and are forgotten.
 const LATER: Migration = Migration {
     name: "hooks-2",
     postgres: "
+        ALTER TABLE installation ADD COLUMN pull_key BYTEA;
+        CREATE TABLE feed_restarts (source TEXT PRIMARY KEY, restarted_ms BIGINT NOT NULL);
         ALTER TABLE lanes ADD COLUMN failed_ms BIGINT;
         UPDATE lanes SET failed_ms = failing_since_ms;
         ALTER TABLE hooks ADD COLUMN told_ms BIGINT;
@@ -133,6 +137,8 @@ const LATER: Migration = Migration {
         UPDATE hook_keys SET retires_ms = (SELECT deleted_ms FROM hooks WHERE hooks.id = hook_keys.hook)
         WHERE retires_ms IS NULL AND hook IN (SELECT id FROM hooks WHERE deleted_ms IS NOT NULL);",
     sqlite: "
+        ALTER TABLE installation ADD COLUMN pull_key BLOB;
+        CREATE TABLE feed_restarts (source TEXT PRIMARY KEY, restarted_ms INTEGER NOT NULL) STRICT;
         ALTER TABLE lanes ADD COLUMN failed_ms INTEGER;
         UPDATE lanes SET failed_ms = failing_since_ms;
         ALTER TABLE hooks ADD COLUMN told_ms INTEGER;

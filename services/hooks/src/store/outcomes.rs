@@ -160,16 +160,9 @@ async fn disable(tx: &Tx<'_>, hook: HookId, account: AccountId, reason: Disabled
     notices::add(tx, hook, reason).await?;
     let row = NewAuditRow {
         account_id: Some(account),
-        actor: audit::actor("", "INSTALLATION", ""),
-        action: "DisableHook".to_owned(),
-        target_type: "hook".to_owned(),
-        target_id: hook.to_string(),
-        outcome: "done".to_owned(),
         before: Some(json!({ "enabled": true })),
         after: Some(json!({ "enabled": false, "disabledReason": reason.as_str() })),
-        address: String::new(),
-        key_fingerprint: String::new(),
-        request_id: String::new(),
+        ..NewAuditRow::by_installation("DisableHook", "hook", &hook.to_string())
     };
     audit::record(tx, row).await.map(drop)
 }

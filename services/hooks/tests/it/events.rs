@@ -3,17 +3,18 @@
 use crate::deliveries::{EXECUTED, NOWHERE, WALLET, run, wallets};
 use crate::on_both;
 use crate::receiver::{Answer, Receiver};
-use crate::rig::{Refusal, Rig, until};
+use crate::rig::{self, Refusal, Rig, until};
 use beem_caller::Actor;
 use beem_clock::Moment;
 use beem_events::Event;
-use beem_hooks::domain::{Area, CATALOGUE, body, write_cursor};
+use beem_hooks::domain::{Area, CATALOGUE, body};
 use beem_hooks::store;
 use beem_hooks::store::intake::Incoming;
 use beem_ids::{AccountId, EventId};
 use beem_proto::hooks::v1 as wire;
 use beem_proto::{AnswerJson, Contract};
 use beem_roles::{Role, RoleSet};
+use beem_sealing::{Sealing, SealingKey};
 use serde_json::json;
 
 on_both!(
@@ -26,6 +27,8 @@ on_both!(
     a_token_is_for_its_account,
     a_token_from_before_what_is_kept_is_lost,
     a_token_from_behind_the_end_is_lost,
+    a_token_of_another_history_is_lost,
+    a_token_outlasts_sealing_keys,
     a_test_is_not_pulled,
     every_type_is_listed,
 );
@@ -215,8 +218,14 @@ async fn a_token_is_for_its_account(rig: Rig) {
     kept(&rig, rig.account(), WALLET, 2, "{}").await;
     let token = pull(&rig, &rig.owner, "", Some(1)).await.unwrap().resume_token;
     let (stranger, altered) = (rig.stranger(), format!("{token}A"));
-    for (actor, token) in [(&stranger, token.as_str()), (&rig.owner, "token"), (&rig.owner, altered.as_str())]
-    {
+    // As an earlier release wrote it: the position and a digest of the account.
+    let plain = "AAAAAAAAAAEAAAAAAAAAAQ";
+    for (actor, token) in [
+        (&stranger, token.as_str()),
+        (&rig.owner, "token"),
+        (&rig.owner, altered.as_str()),
+        (&rig.owner, plain),
+    ] {
         let refusal = pull(&rig, actor, token, None).await.unwrap_err();
         assert_eq!((refusal.code(), refusal.fields()), ("validation-failed", vec!["after"]));
     }
@@ -226,6 +235,10 @@ async fn a_token_is_for_its_account(rig: Rig) {
 
 async fn a_token_from_before_what_is_kept_is_lost(rig: Rig) {
     const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let other = rig.stranger();
+    // Of the beginning, when there was nothing yet.
+    let first = pull(&rig, &rig.owner, "", None).await.unwrap().resume_token;
+    let before = pull(&rig, &other, "", None).await.unwrap().resume_token;
     kept(&rig, rig.account(), WALLET, 3, "{}").await;
     let tokens: Vec<_> = {
         let mut tokens = Vec::new();
@@ -234,19 +247,14 @@ async fn a_token_from_before_what_is_kept_is_lost(rig: Rig) {
         }
         tokens
     };
-    let other = rig.stranger();
     kept(&rig, other.account, WALLET, 1, "{}").await;
-    let before = write_cursor(0, other.account);
     rig.clock.advance_ms(31 * DAY_MS);
     kept(&rig, rig.account(), EXECUTED, 1, "{}").await;
     store::purge::events(&rig.hooks.db, 30 * DAY_MS, 2).await.unwrap();
 
     // Two of the first three are gone.
     assert_eq!(pull(&rig, &rig.owner, &tokens[0], None).await.unwrap_err().code(), "feed-cursor-lost");
-    assert_eq!(
-        pull(&rig, &rig.owner, &write_cursor(0, rig.account()), None).await.unwrap_err().code(),
-        "feed-cursor-lost"
-    );
+    assert_eq!(pull(&rig, &rig.owner, &first, None).await.unwrap_err().code(), "feed-cursor-lost");
     assert_eq!(types(&pull(&rig, &rig.owner, &tokens[1], None).await.unwrap().content), [WALLET, EXECUTED]);
     assert_eq!(types(&pull(&rig, &rig.owner, &tokens[2], None).await.unwrap().content), [EXECUTED]);
     assert_eq!(types(&pull(&rig, &rig.owner, "", None).await.unwrap().content), [WALLET, EXECUTED]);
@@ -273,6 +281,39 @@ async fn a_token_from_behind_the_end_is_lost(rig: Rig) {
     run(&rig, "UPDATE intake SET head = 1 WHERE $1 = $1", &account).await;
     let refusal = pull(&rig, &rig.owner, &page.resume_token, None).await.unwrap_err();
     assert_eq!(refusal.code(), "feed-cursor-lost");
+}
+
+async fn a_token_of_another_history_is_lost(rig: Rig) {
+    let account = rig.account().to_string();
+    kept(&rig, rig.account(), WALLET, 3, "{}").await;
+    let before = pull(&rig, &rig.owner, "", Some(2)).await.unwrap().resume_token;
+    let token = pull(&rig, &rig.owner, "", None).await.unwrap().resume_token;
+    let nobody = pull(&rig, &rig.actor_with(RoleSet::EMPTY), "", None).await.unwrap().resume_token;
+    assert_eq!(nobody, token, "the same place");
+    // The database is restored to a state of before, and as much happens anew: another's event stands at that position.
+    run(&rig, "DELETE FROM events WHERE position = 3 AND account_id = $1", &account).await;
+    run(&rig, "UPDATE intake SET head = 2 WHERE $1 = $1", &account).await;
+    kept(&rig, rig.stranger().account, WALLET, 1, "{}").await;
+    kept(&rig, rig.account(), EXECUTED, 1, "{}").await;
+    for actor in [&rig.owner, &rig.actor_with(RoleSet::EMPTY)] {
+        assert_eq!(pull(&rig, actor, &token, None).await.unwrap_err().code(), "feed-cursor-lost");
+    }
+    assert_eq!(types(&pull(&rig, &rig.owner, &before, None).await.unwrap().content), [EXECUTED]);
+}
+
+async fn a_token_outlasts_sealing_keys(rig: Rig) {
+    kept(&rig, rig.account(), WALLET, 2, "{}").await;
+    let token = pull(&rig, &rig.owner, "", Some(1)).await.unwrap().resume_token;
+    let (new, old) = (SealingKey::draw(&rig.entropy), rig.sealing_key.clone());
+    rig.sealing.replace(vec![new.clone(), old]).unwrap();
+    let asked = wire::ResealSecretsRequest { key_id: new.id().to_string() };
+    let resealed = rig.admin("/beem.hooks.v1.Upkeep/ResealSecrets", asked).await;
+    assert_eq!(resealed.map(|answer: rig::Answer<wire::ResealSecretsResponse>| answer.body.left).unwrap(), 0);
+    let later = rig.another_sealed_by(Sealing::new(vec![new]).unwrap()).await.unwrap();
+    let asked = wire::ListEventsRequest { after: token, max: None };
+    let page = later.call(&rig.owner, "", "/beem.hooks.v1.Events/ListEvents", asked).await;
+    let page: rig::Answer<wire::ListEventsResponse> = page.unwrap();
+    assert_eq!(page.body.content.len(), 1);
 }
 
 async fn a_test_is_not_pulled(rig: Rig) {

@@ -96,13 +96,13 @@ async fn deliveries_of(rig: &Rig, hook: &wire::Hook) -> Vec<String> {
     rows.iter().map(|row| row.try_get("", "event").unwrap()).collect()
 }
 
-async fn feed(rig: &Rig, source: &str) -> wire::Feed {
+pub async fn feed(rig: &Rig, source: &str) -> wire::Feed {
     let listed = rig.admin("/beem.hooks.v1.Upkeep/ListFeeds", wire::ListFeedsRequest {}).await;
     let listed: wire::ListFeedsResponse = listed.unwrap().body;
     listed.feeds.into_iter().find(|feed| feed.source == source).unwrap()
 }
 
-async fn restart_feed(rig: &Rig, source: &str) -> wire::Feed {
+pub async fn restart_feed(rig: &Rig, source: &str) -> wire::Feed {
     let asked = wire::RestartFeedRequest { source: source.to_owned() };
     rig.admin("/beem.hooks.v1.Upkeep/RestartFeed", asked).await.unwrap().body
 }

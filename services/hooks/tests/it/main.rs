@@ -13,14 +13,17 @@
 mod rig;
 
 mod deliveries;
+mod drawing;
 mod engine;
 mod events;
 mod hooks;
 mod intake;
+mod left_out;
 mod migrations;
 mod notices;
 mod outbound;
 mod purge;
+mod remembered;
 mod replays;
 mod rotation;
 mod trail;

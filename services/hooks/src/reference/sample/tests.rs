@@ -1,7 +1,8 @@
 //! Every sample is what the schema of its type says, and its data is its message.
 
 use super::*;
-use crate::domain::{CATALOGUE, schema};
+use crate::domain::CATALOGUE;
+use crate::reference::schema;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use beem_proto::schema::Comments;
 use prost_reflect::DynamicMessage;

@@ -1,7 +1,7 @@
 //! What the body of an event promises, as JSON Schema (2020-12): the envelope, and in it the object as its GET answers it.
 //! Made from the contract, so that it says what the reference says. Bodies may grow: nothing forbids further members.
 
-use super::EventType;
+use crate::domain::EventType;
 use beem_fault::{Fault, Result};
 use beem_proto::Contract;
 use beem_proto::schema::{Comments, Schemas, put, visible};

@@ -1,6 +1,6 @@
 //! A body of each type of events that are made, as it is posted: for those who write a receiver. Nothing of it exists.
 
-use super::{EventType, body};
+use crate::domain::{EventType, body};
 use beem_clock::Moment;
 use beem_events::Event;
 use beem_fault::{Fault, Result};
