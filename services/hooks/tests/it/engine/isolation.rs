@@ -248,6 +248,7 @@ async fn a_hook_that_was_moved_while_it_waited_for_its_turn_is_sent_to_where_it_
     };
     let path = "/beem.hooks.v1.Hooks/UpdateHook";
     rig.call::<_, wire::Hook>(&rig.owner, &rig.key(), path, moved).await.unwrap();
+    first.answers(Answer::ok());
     first.release();
     now.wait_for(1).await;
     assert_eq!(before.received().len(), 0);
