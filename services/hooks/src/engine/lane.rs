@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 /// So many times its window may be unwritten at once, and are read at once.
-const UNWRITTEN: usize = 8;
+const UNWRITTEN: usize = 16;
 const READ: usize = 8;
 
 /// Between two looks that the bell asks for.
@@ -221,6 +221,7 @@ impl Worker {
         if due.is_empty() {
             return Ok(None);
         }
+        // Anew for each page, after what is due: so an event that comes after a change of its hook goes by that change.
         let Some((receiver, health)) = Receiver::read(works, hook).await? else {
             self.going = Going::Leaving(Leaving::Closing);
             return Ok(None);
