@@ -53,11 +53,7 @@ async fn gone_disables_at_once_and_ends_what_waits(rig: Rig) {
 
 async fn five_days_of_nothing_but_failures_disable_and_tell_the_operators(rig: Rig) {
     rig.operators.set(rig.account(), &["ada@example.com"]);
-    let receiver = Receiver::start(Answer::status(500)).await;
-    let hook = rig.hook(&receiver.url(), &["*"]).await;
-    rig.run_tasks();
-    happen(&rig, "first").await;
-    count(&rig, 1, "deliveries WHERE attempts = 1").await;
+    let (_receiver, hook) = failed_once(&rig).await;
     fails_daily(&rig, 4).await;
     rig.clock.advance_ms(DAY_MS - 1);
     count(&rig, 1, "deliveries WHERE attempts = 6 AND status = 'PENDING'").await;
@@ -71,6 +67,16 @@ async fn five_days_of_nothing_but_failures_disable_and_tell_the_operators(rig: R
     assert_eq!(rig.mails().len(), 1);
 }
 
+/// A hook, with a delivery that its receiver has refused once and goes on refusing. The tasks run.
+async fn failed_once(rig: &Rig) -> (Receiver, wire::Hook) {
+    let receiver = Receiver::start(Answer::status(500)).await;
+    let hook = rig.hook(&receiver.url(), &["*"]).await;
+    rig.run_tasks();
+    happen(rig, "first").await;
+    count(rig, 1, "deliveries WHERE attempts = 1").await;
+    (receiver, hook)
+}
+
 /// A day passes and brings another failure, so many times; there was one already.
 async fn fails_daily(rig: &Rig, days: u32) {
     for day in 1..=days {
@@ -80,11 +86,7 @@ async fn fails_daily(rig: &Rig, days: u32) {
 }
 
 async fn a_time_in_which_nothing_was_tried_disables_nobody(rig: Rig) {
-    let receiver = Receiver::start(Answer::status(500)).await;
-    let hook = rig.hook(&receiver.url(), &["*"]).await;
-    rig.run_tasks();
-    happen(&rig, "first").await;
-    count(&rig, 1, "deliveries WHERE attempts = 1").await;
+    let (_receiver, hook) = failed_once(&rig).await;
     fails_daily(&rig, 4).await;
     rig.clock.advance_ms(28 * DAY_MS);
     count(&rig, 1, "deliveries WHERE attempts = 6 AND status = 'PENDING'").await;
@@ -92,11 +94,7 @@ async fn a_time_in_which_nothing_was_tried_disables_nobody(rig: Rig) {
 }
 
 async fn one_success_in_five_days_forgives(rig: Rig) {
-    let receiver = Receiver::start(Answer::status(500)).await;
-    let hook = rig.hook(&receiver.url(), &["*"]).await;
-    rig.run_tasks();
-    happen(&rig, "first").await;
-    count(&rig, 1, "deliveries WHERE attempts = 1").await;
+    let (receiver, hook) = failed_once(&rig).await;
     assert!(get(&rig, &hook.id).await.failing_since.is_some());
     fails_daily(&rig, 4).await;
     receiver.first([Answer::ok()]);

@@ -119,31 +119,41 @@ async fn row_21_a_panic_ends_one_attempt_and_no_worker(rig: Rig) {
     assert_eq!((broken.received().len(), other.received().len()), (1, 1));
 }
 
-/// However few lanes and requests there are: those that have been failing leave some to the others.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_dead_receivers_leave_room_for_one_that_answers() {
-    let few = HooksSettings { at_once: 4, hooks_at_once: 8, at_once_per_hook: 1, ..Rig::settings() };
-    let rig = Rig::start_with(Base::Postgres, few).await;
+/// Receivers that have failed often enough for their circuits to be open, and hang from now on. The tasks run.
+async fn dead(rig: &Rig, receivers: i64) -> Vec<Receiver> {
     let mut dead = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..receivers {
         let receiver = Receiver::start(Answer::status(500)).await;
         rig.hook(&receiver.url(), &["*"]).await;
         dead.push(receiver);
     }
     rig.run_tasks();
     for n in 1..=5 {
-        happen(&rig, &format!("w{n}")).await;
-        count(&rig, 5 * n, "attempts").await;
+        happen(rig, &format!("w{n}")).await;
+        count(rig, receivers * n, "attempts").await;
     }
     dead.iter().for_each(|receiver| receiver.answers(Answer::Hang));
+    dead
+}
+
+/// Requests to all of them.
+fn under_way(receivers: &[Receiver]) -> usize {
+    receivers.iter().map(Receiver::under_way).sum()
+}
+
+/// However few lanes and requests there are: those that have been failing leave some to the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_dead_receivers_leave_room_for_one_that_answers() {
+    let few = HooksSettings { at_once: 4, hooks_at_once: 8, at_once_per_hook: 1, ..Rig::settings() };
+    let rig = Rig::start_with(Base::Postgres, few).await;
+    let dead = dead(&rig, 5).await;
     let alive = Receiver::start(Answer::ok()).await;
     rig.hook(&alive.url(), &["*"]).await;
     rig.clock.advance_ms(10_000);
-    until("one of the dead has a request", async || dead.iter().any(|receiver| receiver.under_way() > 0))
-        .await;
+    until("one of the dead has a request", async || under_way(&dead) > 0).await;
     burst(&rig, 20).await;
     count(&rig, 20, "deliveries WHERE status = 'DELIVERED'").await;
-    assert_eq!(dead.iter().map(Receiver::under_way).sum::<usize>(), 1, "a quarter of four");
+    assert_eq!(under_way(&dead), 1, "a quarter of four");
 }
 
 /// With one lane at a time, those that wait get theirs while the first still has plenty to do.
@@ -191,9 +201,8 @@ async fn many_slow_receivers_leave_room_for_one_that_is_quick() {
     rig.hook(&quick.url(), &["*"]).await;
     burst(&rig, 20).await;
     quick.wait_for(20).await;
-    until("one of the slow has a request", async || slow.iter().any(|receiver| receiver.under_way() > 0))
-        .await;
-    assert_eq!(slow.iter().map(Receiver::under_way).sum::<usize>(), 1, "a quarter of four");
+    until("one of the slow has a request", async || under_way(&slow) > 0).await;
+    assert_eq!(under_way(&slow), 1, "a quarter of four");
 }
 
 /// With as many dead receivers as there are lanes, one whose worker only waits for its turn makes room.
@@ -201,27 +210,15 @@ async fn many_slow_receivers_leave_room_for_one_that_is_quick() {
 async fn as_many_dead_receivers_as_lanes_leave_room_for_one_that_answers() {
     let few = HooksSettings { at_once: 4, hooks_at_once: 2, answer_within_s: 60, ..Rig::settings() };
     let rig = Rig::start_with(Base::Postgres, few).await;
-    let mut dead = Vec::new();
-    for _ in 0..2 {
-        let receiver = Receiver::start(Answer::status(500)).await;
-        rig.hook(&receiver.url(), &["*"]).await;
-        dead.push(receiver);
-    }
-    rig.run_tasks();
-    for n in 1..=5 {
-        happen(&rig, &format!("w{n}")).await;
-        count(&rig, 2 * n, "attempts").await;
-    }
-    dead.iter().for_each(|receiver| receiver.answers(Answer::Hang));
+    let dead = dead(&rig, 2).await;
     rig.clock.advance_ms(10_000);
-    until("one of the dead has a request", async || dead.iter().any(|receiver| receiver.under_way() > 0))
-        .await;
+    until("one of the dead has a request", async || under_way(&dead) > 0).await;
     count(&rig, 2, "lanes WHERE owner IS NOT NULL").await;
     let alive = Receiver::start(Answer::ok()).await;
     rig.hook(&alive.url(), &["*"]).await;
     happen(&rig, "alive").await;
     alive.wait_for(1).await;
-    assert_eq!(dead.iter().map(Receiver::under_way).sum::<usize>(), 1, "which still hangs");
+    assert_eq!(under_way(&dead), 1, "which still hangs");
 }
 
 /// Whoever waits for a turn goes by what is so when it comes.
